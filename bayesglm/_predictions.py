@@ -1,0 +1,162 @@
+"""Predict, score and simulate from fitted parameters."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayesglm.glm import scoring
+from bayesglm.glm.design import Design
+
+SCORES = ("log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen")
+
+
+class Predictions:
+    """Mixin of an estimator that can read data and holds fitted values."""
+
+    def _predict_eta(self, X: Any, offset: Any = None) -> tuple[np.ndarray, Design]:
+        """Linear predictor (n, K[, C]) and the design it came from."""
+        self._require_fitted()
+        X, offset = self._features(X, offset, reset=False)
+        design, offset = self._validator.read_features(X, offset)
+        self._check_features(design)
+        return self._eta(design, offset), design
+
+    def _eta(self, design: Design, offset: np.ndarray | None) -> np.ndarray:
+        """Linear predictor, coefficients of masked features out."""
+        mask = self._feature_mask(self._layout, self._trailing(self._coef.shape[1]))
+        coef = self._coef if mask is None else self._coef * mask.reshape(self._coef.shape)
+        return scoring.linear_predictor(design.array, coef, self._intercept, offset)
+
+    def _predict(self, eta: np.ndarray) -> np.ndarray:
+        """Expected responses in the user's shape, from linear predictors (n, K[, C])."""
+        mean = scoring.mean_response(self.observation_model, self.inverse_link_function, eta)
+        return self._squeeze(mean)
+
+    def _squeeze(self, values: np.ndarray) -> np.ndarray:
+        """``values`` without the response axis where there is one response."""
+        return values if self._validator.y_ndim == 2 else values[:, 0]
+
+    def predict(self, X: Any, offset: Any = None) -> Any:
+        """Expected response at each row.
+
+        Parameters
+        ----------
+        X
+            Features, as in `fit`; a row with NaN gives NaN.
+        offset
+            Added to the linear predictor, as in `fit`.
+
+        Returns
+        -------
+        Shape (n,) or (n, K), float64 NumPy; a pynapple object if ``X`` is one.
+        """
+        with jax.enable_x64(True):
+            eta, design = self._predict_eta(X, offset)
+            return self._wrap(self._predict(eta), design)
+
+    def _wrap(self, values: np.ndarray, design: Design) -> Any:
+        """Give values back on the time axis of the features, if they had one."""
+        return design.on_time_axis(values)
+
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        score_type: str = "log-likelihood",
+        aggregate_sample_scores: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+    ) -> Any:
+        """Goodness of fit on these data; larger is better.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            As in `fit`.
+        score_type
+            ``"log-likelihood"`` (nats per response, normalising constants included),
+            ``"pseudo-r2-McFadden"`` or ``"pseudo-r2-Cohen"`` (1 is best, 0 is a constant mean).
+        aggregate_sample_scores
+            Function from one value per response, shape (n,) or (n, K), to the result; by default
+            their mean, weighted if there are weights. It sees NaN where a response is missing.
+
+        Raises
+        ------
+        NotImplementedError
+            For any other ``score_type``.
+        """
+        if score_type not in SCORES:
+            raise NotImplementedError(
+                f"Scoring method {score_type} not implemented! Choose one of {SCORES}."
+            )
+        self._require_fitted()
+        with jax.enable_x64(True):
+            data = self._read(X, y, sample_weight, offset, reset=False)
+            aggregate = aggregate_sample_scores or partial(_weighted_mean, weight=data.weight)
+            target, eta = self._kernel_response(data.y), self._eta(data.design, data.offset)
+            model, null = self._cell_scores(score_type, data, target, eta)
+            combine = lambda cells: aggregate(jnp.asarray(self._squeeze(_blank(cells, data.weight))))
+            value = combine(model)
+            if null is not None:
+                value = 1.0 - value / combine(null)
+        return np.asarray(value)[()] if aggregate_sample_scores is None else value
+
+    def _cell_scores(self, score_type, data, target, eta) -> tuple[np.ndarray, np.ndarray | None]:
+        """Scores of all cells under the model, and under a constant mean where it is compared."""
+        observations = self.observation_model
+        if score_type == "pseudo-r2-Cohen":
+            mean = scoring.mean_response(observations, self.inverse_link_function, eta)
+            null = scoring.null_mean(observations, target, data.weight)
+            return tuple(scoring.deviance(observations, target, m) for m in (mean, null))
+        link = self.inverse_link_function
+        model = scoring.log_density(observations, link, self._scale, target, eta)
+        if score_type == "log-likelihood":
+            return model, None
+        return model, scoring.null_log_density(observations, self._scale, target, data.weight)
+
+    def simulate(self, random_key: Any, feedforward_input: Any, offset: Any = None) -> tuple:
+        """Draw responses from the fitted model.
+
+        Parameters
+        ----------
+        random_key
+            JAX random key.
+        feedforward_input
+            Features, as in `fit`.
+        offset
+            Added to the linear predictor.
+
+        Returns
+        -------
+        Responses and their means, shape (n,) or (n, K); log-probabilities for classifiers.
+        """
+        with jax.enable_x64(True):
+            eta, design = self._predict_eta(feedforward_input, offset)
+            mean = scoring.mean_response(self.observation_model, self.inverse_link_function, eta)
+            drawn = self.observation_model.sample_generator(
+                random_key, jnp.asarray(mean), jnp.asarray(self._scale)
+            )
+            drawn = self._present_draws(np.asarray(drawn))
+            return tuple(self._wrap(self._squeeze(v), design) for v in (drawn, mean))
+
+    def _present_draws(self, drawn: np.ndarray) -> np.ndarray:
+        """Simulated responses as users know them."""
+        return drawn.astype(np.int32) if drawn.dtype.kind == "i" else drawn
+
+
+def _weighted_mean(cells: Any, weight: np.ndarray) -> Any:
+    """Mean of the cells that are not missing, weighted."""
+    weight = jnp.broadcast_to(weight.reshape(len(cells), *weight.shape[1:][: cells.ndim - 1]), cells.shape)
+    return jnp.sum(jnp.where(weight > 0, weight * cells, 0.0)) / jnp.sum(weight)
+
+
+def _blank(cells: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """NaN where the response is missing."""
+    if weight.shape[1] == 1:
+        return cells
+    return np.where(weight > 0, cells, np.nan)

@@ -1,0 +1,371 @@
+"""What all estimators share, written once: the scikit-learn shell over the pure functions."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from bayesglm import _streaming as streaming
+from bayesglm import intervals, links, observation_models, solvers
+from bayesglm import regularizer as regularizers
+from bayesglm._fitted import FittedValues
+from bayesglm._parameters import Resolved, StoredParameters, given
+from bayesglm._predictions import Predictions
+from bayesglm._tree import FeatureLayout
+from bayesglm.exceptions import ConvergenceWarning
+from bayesglm.glm import fitting, identification, stream, validation
+from bayesglm.glm.assemble import Choices
+from bayesglm.glm.design import Design, is_frame, take_column
+from bayesglm.glm.params import GLMParams
+
+WIDEST_NEWTON = 2000  # parameters of one response: beyond, a Hessian costs more than it saves
+
+
+class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
+    """Abstract estimator: reads data, calls the numerical core, stores what it found."""
+
+    _validator: validation.GLMValidator
+    _stream = None
+
+    observation_model = Resolved(lambda self, spec: observation_models.resolve(spec))
+    regularizer = Resolved(lambda self, spec: regularizers.instantiate(self._regularizer_or(spec)))
+    regularizer_strength = Resolved(
+        lambda self, strength: self.regularizer.default_strength if strength is None else strength
+    )
+    solver_name = Resolved(
+        lambda self, name: self.regularizer.default_solver if name is None else name
+    )
+    inverse_link_function = Resolved(
+        lambda self, spec: (
+            self.observation_model.default_inverse_link_function
+            if spec is None
+            else links.resolve(spec)
+        )
+    )
+
+    # What a kind of estimator says of itself
+
+    @abstractmethod
+    def _trailing(self, num_responses: int) -> tuple[int, ...]:
+        """Shape that users see after the feature axis."""
+
+    def _feature_mask(self, layout: FeatureLayout, trailing: tuple[int, ...]) -> Any:
+        """Booleans of the shape of the coefficients, or None."""
+        return None
+
+    def _numeric_response(self, y: Any, reset: bool) -> Any:
+        """Responses as numbers."""
+        return y
+
+    def _kernel_response(self, y: np.ndarray) -> np.ndarray:
+        """Responses as the kernel wants them, from numbers of shape (n, K)."""
+        return y
+
+    def _response_labels(self) -> list | None:
+        """Labels of the responses; None for a single one."""
+        return None
+
+    def _class_labels(self) -> list | None:
+        """Labels of the classes; None without any."""
+        return None
+
+    def _regularizer_or(self, spec: Any) -> Any:
+        """Regularizer meant by ``spec``, None included."""
+        return "UnRegularized" if spec is None else spec
+
+    # Reading
+
+    def _internal(self, array: np.ndarray) -> np.ndarray:
+        """Coefficients (p, *trailing), or intercepts (1, *trailing), as (p, K[, C])."""
+        return array.reshape(len(array), -1)
+
+    def _features(self, X: Any, offset: Any, reset: bool) -> tuple[Any, Any]:
+        """Check names and number of features, and take the offset's column out of X."""
+        if is_frame(X) or isinstance(X, np.ndarray):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+        column = given(self, "offset_column")
+        if column is None:
+            return X, offset
+        if offset is not None:
+            raise ValueError("Pass the offset as an argument or by `offset_column`, not both.")
+        return take_column(X, column)
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, offset: Any, reset: bool) -> Any:
+        """Checked data."""
+        X, offset = self._features(X, offset, reset)
+        y = self._numeric_response(y, reset)
+        data = self._validator.read(X, y, sample_weight, offset, given(self, "missing"))
+        if not self.observation_model.event_ndim:  # labels were checked when they were encoded
+            validation.check_support(self.observation_model, data.y, data.weight)
+        if reset:
+            self.n_features_in_ = getattr(self, "n_features_in_", None) or data.design.array.shape[1]
+        else:
+            self._check_features(data.design, data.y.shape[1])
+        return data
+
+    def _check_features(self, design: Design, num_responses: int | None = None) -> None:
+        """Raise unless features and responses match the fitted ones."""
+        self._require_fitted()
+        if design.layout.treedef != self._layout.treedef:
+            raise TypeError(
+                "X and coef have mismatched structure: "
+                f"{design.layout.treedef} and {self._layout.treedef}."
+            )
+        if design.layout.widths != self._layout.widths:
+            raise ValueError(
+                f"Inconsistent number of features: X has {design.array.shape[1]} features, but "
+                f"{type(self).__name__} is expecting {self._layout.num_features} features as input."
+            )
+        if num_responses not in (None, self._coef.shape[1]):
+            raise ValueError(
+                f"Inconsistent number of neurons: y has {num_responses} responses, the model "
+                f"{self._coef.shape[1]}."
+            )
+
+    def _choices(self, layout: FeatureLayout, num_responses: int) -> Choices:
+        """Resolve the constructor's parameters."""
+        return Choices(
+            self.observation_model,
+            self.inverse_link_function,
+            self.regularizer,
+            given(self, "regularizer_strength"),
+            self._feature_mask(layout, self._trailing(num_responses)),
+            bool(given(self, "fit_intercept")),
+        )
+
+    def _solver(self, num_parameters: int) -> solvers.SolverSpec:
+        """Registered solver for this regularizer and size."""
+        name = given(self, "solver_name")
+        if name is None:
+            name = self.regularizer.default_solver
+            if num_parameters > WIDEST_NEWTON:
+                name = {"Newton": "LBFGS", "ProximalNewton": "ProximalGradient"}.get(name, name)
+        spec = solvers.resolve(name)
+        if spec.backend != "user":
+            self.regularizer.check_solver(spec.algo_name)
+        unknown = set(self._solver_settings(spec)) - spec.implementation.get_accepted_arguments()
+        if unknown - {"optimizer"}:
+            raise NameError(
+                f"kwargs {sorted(unknown)} in solver_kwargs not a kwarg for "
+                f"{spec.implementation.__name__}! Accepted: "
+                f"{sorted(spec.implementation.get_accepted_arguments())}."
+            )
+        return spec
+
+    def _solver_settings(self, spec: solvers.SolverSpec) -> dict[str, Any]:
+        settings = dict(given(self, "solver_kwargs") or {})
+        return settings | ({"optimizer": given(self, "solver_name")} if spec.backend == "user" else {})
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = given(self, "missing") == "drop"
+        return tags
+
+    # Fitting
+
+    def fit(
+        self, X: Any, y: Any, init_params: Any = None, sample_weight: Any = None, offset: Any = None
+    ) -> BaseRegressor:
+        """Find the mode: the maximum of the penalised likelihood.
+
+        Parameters
+        ----------
+        X
+            Features, shape (n, p): array-like, DataFrame, pynapple frame, or a pytree of arrays.
+            Rows with NaN are left out, with a warning.
+        y
+            Responses, shape (n,), or (n, K) for a population; NaN marks a missing one.
+        init_params
+            Starting values ``(coef, intercept)``; by default derived from the data.
+        sample_weight
+            Weight of each row, shape (n,), or of each cell, (n, K). A weight of two is a row
+            twice, of zero a row left out.
+        offset
+            Added to the linear predictor, shape (n,) or (n, K).
+
+        Returns
+        -------
+        The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or settings that make no sense; nothing has been compiled by then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver stopped before the gradient was small.
+        """
+        with jax.enable_x64(True):
+            fit = self._fit(X, y, init_params, sample_weight, offset)
+        if not fit.converged.all():
+            self._warn_not_converged(fit)
+        return self
+
+    def _fit(self, X, y, init_params, sample_weight, offset):
+        if hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        data = self._read(X, y, sample_weight, offset, reset=True)
+        layout, K = data.design.layout, data.y.shape[1]
+        trailing, choices = self._trailing(K), self._choices(layout, K)
+        target = self._kernel_response(data.y)
+        start = None
+        if init_params is not None:
+            start = GLMParams(*self._read_params(init_params, layout, trailing))
+        spec = self._solver(int(np.prod(target.shape[2:])) * (layout.num_features + 1))
+        fit, model = fitting.fit_data(
+            choices, data, target, trailing, start, spec, self._solver_settings(spec)
+        )
+        self._layout, self._labels = layout, data.design.labels
+        self._coef, self._intercept = fit.params.coef, fit.params.intercept
+        self._dof_resid = identification.residual_dof(
+            choices, data, fit.params, model.penalty.penalty
+        )
+        self._scale = fitting.scale_at(model, fit.params, data.num_rows, self._dof_resid)
+        self._covariance = intervals.at_mode(model, fit, self._scale, data.num_rows)
+        self.n_iter_ = max(1, fit.num_steps)
+        self.solver_state_, self.aux_, self._stream = fitting.without_matrices(fit.state), fit.aux, None
+        return fit
+
+    def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple[int, ...]) -> Any:
+        """User parameters as internal arrays."""
+        coef, intercept = validation.read_params(params, trailing, layout)
+        return self._internal(coef), self._internal(intercept[None])[0]
+
+    def _warn_not_converged(self, fit: fitting.Fit) -> None:
+        failed = np.flatnonzero(~fit.converged)
+        which = "" if fit.converged.size == 1 else f" for responses {failed[:10].tolist()}"
+        worst = np.nanmax(np.append(fit.residual[failed] / fit.unit[failed], 0.0))
+        warnings.warn(
+            f"The fit did not converge{which}: after {self.n_iter_} steps the scaled gradient is "
+            f"{worst:.1e}. Raise `maxiter` in `solver_kwargs`, rescale the features, choose "
+            "solver_name='Newton', or strengthen the regularizer.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+    # One step at a time
+
+    def compute_loss(
+        self, params: Any, X: Any, y: Any, sample_weight: Any = None, offset: Any = None
+    ) -> float:
+        """Unpenalised loss that `fit` minimises: mean kernel, summed over responses.
+
+        Parameters
+        ----------
+        params
+            ``(coef, intercept)``.
+        X, y, sample_weight, offset
+            As in `fit`.
+        """
+        with jax.enable_x64(True):
+            return streaming.compute_loss(self, params, X, y, sample_weight, offset)
+
+    def initialize_params(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return ``(coef, intercept)`` to start from: zero, and the link of the mean response."""
+        with jax.enable_x64(True):
+            coef, intercept = streaming.initialize_params(self, X, y)
+        convert = lambda values: jax.tree.map(jnp.asarray, values)
+        return convert(coef), convert(intercept)
+
+    def initialize_optimizer_and_state(
+        self, init_params: Any, X: Any, y: Any, sample_weight: Any = None, offset: Any = None
+    ) -> stream.StreamState:
+        """Return the optimiser's state before the first `update`.
+
+        Parameters
+        ----------
+        init_params
+            ``(coef, intercept)``.
+        X, y, sample_weight, offset
+            As in `fit`.
+        """
+        with jax.enable_x64(True):
+            return streaming.initialize(self, init_params, X, y, sample_weight, offset)
+
+    def update(
+        self,
+        params: Any,
+        opt_state: stream.StreamState,
+        X: Any,
+        y: Any,
+        *args: Any,
+        n_samples: int | None = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+    ) -> tuple[tuple[Any, Any], stream.StreamState]:
+        """Take one optimiser step on a batch, on the user's own coordinates.
+
+        Parameters
+        ----------
+        params, opt_state
+            As the last `update`, or `initialize_optimizer_and_state`, returned them.
+        X, y, sample_weight, offset
+            The batch, as in `fit`.
+        n_samples
+            Rows in the whole stream, for ``dof_resid_``; by default those of the batch.
+
+        Returns
+        -------
+        ``(coef, intercept)`` and the state; the estimator's fitted attributes are set as well.
+
+        Raises
+        ------
+        ValueError
+            If ``opt_state`` was made with other hyperparameters.
+        """
+        if args:
+            raise TypeError(f"`update` takes no further positional arguments; got {len(args)}.")
+        with jax.enable_x64(True):
+            state = streaming.update(
+                self, params, opt_state, X, y, n_samples, sample_weight, offset
+            )
+        return (self.coef_, self.intercept_), state
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None
+    ) -> BaseRegressor:
+        """Take one optimiser step on a batch, keeping the state between calls.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            The batch, as in `fit`.
+        """
+        with jax.enable_x64(True):
+            if self._stream is None:
+                first = streaming.initialize_params(self, X, y)
+                current = (self.coef_, self.intercept_) if self._coef is not None else first
+                state = streaming.initialize(self, current, X, y, sample_weight, offset)
+            else:
+                current, state = (self.coef_, self.intercept_), self._stream
+            state = streaming.update(self, current, state, X, y, None, sample_weight, offset)
+            self._stream = state
+        return self
+
+    # Reporting
+
+    def summary(self, level: float = 0.95) -> Any:
+        """Coefficient table as a DataFrame, one row per term (and response).
+
+        Parameters
+        ----------
+        level
+            Coverage of the Wald intervals, in (0, 1): Student's t with ``dof_resid_`` degrees of
+            freedom where the dispersion is estimated from residuals, normal otherwise. After a
+            penalised fit they describe the penalised likelihood near its mode.
+
+        Returns
+        -------
+        Columns estimate, std_error, statistic, p_value, lower, upper.
+        """
+        self._require_fitted()
+        return intervals.summarize(self, level)

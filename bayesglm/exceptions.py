@@ -1,0 +1,52 @@
+"""Errors and warnings of bayesglm."""
+
+from __future__ import annotations
+
+from sklearn import exceptions as sklearn_exceptions
+
+__all__ = ["ConvergenceWarning", "DataWarning", "NotFittedError"]
+
+
+class NotFittedError(sklearn_exceptions.NotFittedError):
+    """A method that needs a fitted model was called before ``fit``.
+
+    It is scikit-learn's error, and so both a ``ValueError`` and an ``AttributeError``.
+
+    Examples
+    --------
+    >>> from bayesglm.exceptions import NotFittedError
+    >>> issubclass(NotFittedError, ValueError), issubclass(NotFittedError, AttributeError)
+    (True, True)
+    """
+
+
+class ConvergenceWarning(sklearn_exceptions.ConvergenceWarning, RuntimeWarning):
+    """The solver stopped before it converged; the numbers are not the optimum.
+
+    It is scikit-learn's ``ConvergenceWarning`` and also a ``RuntimeWarning``, the class that
+    NeMoS warns with, so that filters written for either one catch it.
+
+    Examples
+    --------
+    Turn it into an error, so that an unfinished fit never goes unnoticed:
+
+    >>> import warnings
+    >>> from bayesglm.exceptions import ConvergenceWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ConvergenceWarning)
+    """
+
+
+class DataWarning(UserWarning):
+    """The data are accepted, but not quite as given or not quite as the model supposes.
+
+    It says what was found, where, how often, and what was done: rows with missing values that are
+    left out, for example, or counts that are not whole numbers.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from bayesglm.exceptions import DataWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DataWarning)
+    """

@@ -1,0 +1,270 @@
+"""From checked data and chosen parts to the arrays that the numerical code works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayesglm import regularizer as regularizers
+from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, block_rows
+from bayesglm.glm.loss import Loss, StandardizedPenalty
+from bayesglm.glm.params import GLMParams
+from bayesglm.glm.validation import Data
+
+ALIGNMENT = 64  # bytes; arrays aligned so are handed to the device without another copy
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The resolved choices that make a model, whatever the data.
+
+    Parameters
+    ----------
+    observations, link
+        How y is distributed.
+    regularizer, strength
+        Which coefficients are plausible.
+    feature_mask
+        Booleans of shape (p, *trailing), or None.
+    fit_intercept
+        Whether there is an intercept.
+    """
+
+    observations: Any
+    link: Any
+    regularizer: Any
+    strength: Any
+    feature_mask: Any
+    fit_intercept: bool
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model with its data, ready to be optimised.
+
+    Parameters
+    ----------
+    loss
+        Unpenalised loss in standardised coordinates.
+    penalty
+        Penalty in the same coordinates.
+    rows
+        Observations.
+    num_rows
+        Sum of weights of each response, shape (K,).
+    """
+
+    loss: Loss
+    penalty: StandardizedPenalty
+    rows: Rows
+    num_rows: np.ndarray
+
+    @property
+    def standardization(self) -> Standardization:
+        """Coordinates of the parameters."""
+        return self.loss.standardization
+
+    def with_scale(self, scale: Any) -> Assembled:
+        """Return the same model at another dispersion (K,)."""
+        scale = jnp.asarray(scale)
+        loss = eqx.tree_at(lambda m: m.likelihood.scale, self.loss, scale)
+        kappa = loss.likelihood.observations.kernel_factor(scale)
+        penalty = self.penalty.penalty.with_rows(self.num_rows / kappa)
+        penalty = StandardizedPenalty(penalty, self.standardization)
+        return Assembled(loss, penalty, self.rows, self.num_rows)
+
+    @property
+    def prior_dof(self) -> np.ndarray:
+        """Rows less coefficients, shape (K,): what a dispersion is estimated with under a prior."""
+        movable = self.loss.movable
+        return self.num_rows - np.asarray(movable.coef.sum(axis=0) + movable.intercept)
+
+
+def bucket(count: int) -> int:
+    """Round up to at most an eighth more, so that nearly equal sizes share a program."""
+    step = 2 ** max(int(np.floor(np.log2(count))) - 3, 0)
+    return -(-count // step) * step
+
+
+def to_rows(data: Data, y: np.ndarray) -> Rows:
+    """Copy observations to the device, padded with rows of weight zero.
+
+    Parameters
+    ----------
+    data
+        Checked observations.
+    y
+        Responses as the kernel wants them, shape (n, K) or one-hot (n, K, C).
+    """
+    n, p = data.design.array.shape
+    block = block_rows(p, int(np.prod(y.shape[1:])))
+    length = bucket(n) if n <= block else block * bucket(-(-n // block))
+    block = min(block, length)
+    pad = partial(_padded, length=length)
+    weight = data.weight / data.weight.sum(axis=0)
+    return Rows(
+        pad(data.design.array),
+        pad(y),
+        pad(weight, fill=0.0),
+        None if data.offset is None else pad(data.offset),
+        jnp.asarray(n),
+        block,
+    )
+
+
+def _padded(array: np.ndarray, length: int, fill: float | None = None) -> jax.Array:
+    """Array of ``length`` rows on the device; padding repeats the last row or holds ``fill``."""
+    shape = (length, *array.shape[1:])
+    size = int(np.prod(shape)) * array.dtype.itemsize
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    padded = buffer[start : start + size].view(array.dtype).reshape(shape)
+    padded[: len(array)] = array
+    padded[len(array) :] = array[-1] if fill is None else fill
+    return jax.device_put(padded, may_alias=True)
+
+
+@partial(jax.jit, static_argnames="centered")
+def column_moments(rows: Rows, centered: bool) -> tuple[Any, Any]:
+    """Weighted mean and standard deviation of each column, shape (p,), in one pass.
+
+    Sums are taken around the mean of the first block, so that a large common offset costs no
+    digits. Without centring, the mean is zero and the scale the root mean square.
+    """
+    row_weight = lambda block: jnp.mean(block.weight, axis=1)[:, None]
+    width = rows.X.shape[1]
+    first = rows.X[: min(rows.block, 256)].astype(float)
+    shift = jnp.mean(first, axis=0) if centered else jnp.zeros(width)
+
+    def of_block(block):
+        deviation, weight = block.X.astype(float) - shift, row_weight(block)
+        return jnp.sum(weight * deviation, axis=0), jnp.sum(weight * deviation**2, axis=0)
+
+    first_moment, second_moment = rows.sum(of_block)
+    if not centered:
+        return shift, jnp.sqrt(second_moment)
+    variance = jnp.maximum(second_moment - first_moment**2, 0.0)
+    return shift + first_moment, jnp.sqrt(variance)
+
+
+def standardize(rows: Rows, fit_intercept: bool) -> Standardization:
+    """Centre and scale of each column; a column that does not vary keeps its scale."""
+    center, scale = column_moments(rows, centered=fit_intercept)
+    return Standardization(center, jnp.where(is_constant(center, scale), 1.0, scale))
+
+
+def is_constant(center: Any, scale: Any) -> Any:
+    """Whether a column's spread is nothing but rounding."""
+    return scale <= 1e-13 * jnp.abs(center) + jnp.finfo(float).tiny
+
+
+def identity_standardization(num_features: int) -> Standardization:
+    """Return the coordinates of the user."""
+    return Standardization(jnp.zeros(num_features), jnp.ones(num_features))
+
+
+def assemble(
+    choices: Choices,
+    data: Data,
+    y: np.ndarray,
+    trailing: tuple[int, ...],
+    *,
+    coordinates: str,
+    num_rows: np.ndarray | None = None,
+    held_responses: np.ndarray | None = None,
+) -> Assembled:
+    """Put a model and its data together.
+
+    Parameters
+    ----------
+    choices, data
+        The model and the observations.
+    y
+        Responses as the kernel wants them, shape (n, K) or (n, K, C).
+    trailing
+        Shape that the user sees after the feature axis: (), (K,), (C,) or (K, C).
+    coordinates
+        ``"columns"`` standardises each column, ``"groups"`` scales columns of a group of the
+        penalty alike, ``"user"`` changes nothing.
+    num_rows
+        Number of rows that priors count, shape (K,); by default those of ``data``.
+    held_responses
+        Responses whose parameters do not move, booleans (K,).
+    """
+    observations, layout = choices.observations, data.design.layout
+    rows = to_rows(data, y)
+    p, (K, *classes) = layout.num_features, y.shape[1:]
+    penalty = regularizers.resolve(
+        choices.regularizer,
+        choices.strength,
+        layout,
+        trailing,
+        event_ndim=observations.event_ndim,
+        num_rows=data.num_rows if num_rows is None else num_rows,
+        **_data_scales(choices, data, rows),
+    )
+    standardization = identity_standardization(p)
+    if coordinates != "user":
+        standardization = standardize(rows, choices.fit_intercept)
+    if coordinates == "groups":
+        standardization = _alike_in_groups(standardization, penalty, (p, K, *classes))
+    mask = choices.feature_mask
+    if mask is not None:
+        mask = np.asarray(mask, float).reshape(p, K, *classes)
+    free = np.ones(K, bool) if held_responses is None else ~held_responses
+    free = np.broadcast_to(free.reshape(K, *(1,) * len(classes)), (K, *classes))
+    movable = GLMParams(
+        jnp.asarray(np.broadcast_to(free, (p, K, *classes)) & (True if mask is None else mask > 0)),
+        jnp.asarray(free & choices.fit_intercept),
+    )
+    likelihood = Likelihood(
+        observations,
+        choices.link,
+        jnp.asarray(initial_scale(observations, K)),
+        None if mask is None else jnp.asarray(mask),
+    )
+    loss = Loss(likelihood, standardization, movable)
+    counted = data.num_rows if num_rows is None else num_rows
+    return Assembled(loss, StandardizedPenalty(penalty, standardization), rows, counted)
+
+
+def _alike_in_groups(
+    standardization: Standardization, penalty: Any, shape: tuple[int, ...]
+) -> Standardization:
+    """Scales that the penalty's proximal operator allows; none if responses differ in groups."""
+    wide = standardization.scale.reshape(-1, *(1,) * (len(shape) - 1))
+    common = np.asarray(jnp.broadcast_to(penalty.common_scale(wide), shape)).reshape(shape[0], -1)
+    alike = np.all(common == common[:, :1])
+    scale = common[:, 0] if alike else np.ones(shape[0])
+    return Standardization(standardization.center, jnp.asarray(scale))
+
+
+def initial_scale(observations: Any, num_responses: int) -> np.ndarray:
+    """Dispersion that a fit starts from, shape (K,)."""
+    scale = getattr(observations, "scale", None)
+    return np.array(np.broadcast_to(1.0 if scale is None else scale, num_responses), float)
+
+
+def _data_scales(choices: Choices, data: Data, rows: Rows) -> dict[str, Any]:
+    """Spread of columns and responses, for priors that follow them (rstanarm's rule)."""
+    parts = getattr(choices.regularizer, "parts", {"": choices.regularizer}).values()
+    if all(getattr(part, "distribution", part) is not None for part in parts):
+        return {}
+    _, scale = column_moments(rows, centered=True)
+    weight = data.weight / data.weight.sum(axis=0)
+    center = (weight * data.y).sum(axis=0)
+    spread = np.sqrt((weight * (data.y - center) ** 2).sum(axis=0))
+    gaussian = type(choices.observations).__name__ == "GaussianObservations"
+    identity = choices.link.__name__ == "identity"
+    size = spread if gaussian else np.full_like(spread, 1.6 if choices.link.__name__ == "norm_cdf" else 1.0)
+    return {
+        "feature_scale": np.asarray(scale),
+        "response_scale": size,
+        "response_center": center if gaussian and identity else np.zeros_like(center),
+    }

@@ -1,0 +1,281 @@
+"""Optimise an assembled model and judge the result: pure functions between arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from bayesglm.glm import dispersion, identification, initialize
+from bayesglm.glm.assemble import Assembled, Choices, assemble
+from bayesglm.glm.likelihood import row_sums
+from bayesglm.glm.params import GLMParams
+from bayesglm.glm.problem import GLMProblem
+from bayesglm.glm.stream import finite
+from bayesglm.glm.validation import Data
+from bayesglm.solvers import newton
+from bayesglm.solvers.base import SolverState
+
+CANONICAL = frozenset(
+    {
+        ("PoissonObservations", "exp"),
+        ("BernoulliObservations", "logistic"),
+        ("BinomialObservations", "logistic"),
+        ("GaussianObservations", "identity"),
+        ("GammaObservations", "one_over_x"),
+    }
+)
+MOST_ROUNDS = 100  # of coefficients and dispersion in turn
+MARGIN = 10.0  # a solver's own test uses the score at its start, the verdict that at the end
+FOREIGN_TOLERANCE = 1e-4  # scaled gradient asked of a solver that names no tolerance of its own
+SCALE_TOLERANCE = 1e-9  # on the log of the dispersion, where its likelihood is flat to 1e-18
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An optimum and what is known about it.
+
+    Parameters
+    ----------
+    params
+        Parameters of the user's columns, float64 NumPy: coef (p, K[, C]), intercept (K[, C]).
+    scale
+        Dispersion the kernel was evaluated with, shape (K,).
+    state, aux
+        The solver's final state, and the auxiliary output of the loss.
+    residual, threshold, unit
+        Gradient or KKT residual, what it had to reach, and the size of a score, shape (K,).
+    information
+        Curvature at the optimum as the solver left it, shape (K, D, D); None if it did not.
+    """
+
+    params: GLMParams
+    scale: np.ndarray
+    state: Any
+    aux: Any
+    residual: np.ndarray
+    threshold: np.ndarray
+    unit: np.ndarray
+    information: Any
+
+    @property
+    def converged(self) -> np.ndarray:
+        """Whether each response has converged, shape (K,)."""
+        return self.residual <= self.threshold
+
+    @property
+    def num_steps(self) -> int:
+        """Steps that the solver took."""
+        stats = getattr(self.state, "stats", None)
+        return int(getattr(stats, "num_steps", 0))
+
+
+def fit_data(
+    choices: Choices,
+    data: Data,
+    target: np.ndarray,
+    trailing: tuple[int, ...],
+    start: GLMParams | None,
+    spec: Any,
+    settings: dict[str, Any],
+) -> tuple[Fit, Assembled]:
+    """Fit a model to checked data.
+
+    Parameters
+    ----------
+    choices, data
+        The model and the observations.
+    target
+        Responses as the kernel wants them, shape (n, K) or (n, K, C).
+    trailing
+        Shape that users see after the feature axis.
+    start
+        Starting values in internal shapes; None derives them from the data.
+    spec, settings
+        The solver and its keyword arguments.
+
+    Returns
+    -------
+    The optimum, and the model in standardised coordinates.
+    """
+    held, average = None, initialize.average_response(data, target)
+    derived = start is None
+    if derived:
+        start, held = initialize.null_params(choices, data, target.shape, average)
+    model = assemble(choices, data, target, trailing, coordinates="columns", held_responses=held)
+    if model.penalty.penalty.is_zero:
+        mask = choices.feature_mask
+        identification.refuse_unidentified(data, mask, choices.fit_intercept)
+    solved = model
+    coordinates = _coordinates(spec, model.penalty.penalty)
+    if coordinates != "columns":
+        solved = assemble(
+            choices, data, target, trailing, coordinates=coordinates, held_responses=held
+        )
+
+    def run(model, params):
+        penalty = model.penalty
+        solver = spec.implementation(model.loss, penalty, None, False, params, **settings)
+        return solver.run(params, model.rows)
+
+    tolerance = settings.get("tol", _default_tolerance(spec.implementation))
+    return _optimize(solved, model, start, run, tolerance, average if derived else None)
+
+
+def _default_tolerance(implementation: Any) -> float:
+    """Scaled gradient asked of a solver: a little more than where its own test stops."""
+    if not hasattr(implementation, "settings"):
+        return FOREIGN_TOLERANCE
+    return implementation.settings()["tol"]
+
+
+def _coordinates(spec: Any, penalty: Any) -> str:
+    """Coordinates for a solver: Newton's and smooth ones take any, a foreign one the user's."""
+    if spec.backend not in ("bayesglm", "user"):
+        return "user"
+    if penalty.separable or penalty.smooth or spec.algo_name in ("Newton", "ProximalNewton"):
+        return "columns"
+    return "groups"
+
+
+def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assembled]:
+    params = solved.standardization.to_standard(start)
+    if average is not None:
+        params = initialize.first_step(solved, params, average)
+    if _depends_on_scale(model):
+        solved, model, (params, state, aux) = _alternate(solved, model, params, run)
+    else:
+        params, state, aux = run(solved, params)
+    user = solved.standardization.from_standard(params)
+    params = finite(user)
+    at = _judge(model, user, state, tolerance, solved is model)
+    return (
+        Fit(
+            params,
+            np.asarray(model.loss.likelihood.scale),
+            state,
+            aux,
+            np.asarray(at.residual),
+            np.asarray(at.threshold),
+            np.asarray(at.unit),
+            at.information,
+        ),
+        model,
+    )
+
+
+def _depends_on_scale(model: Assembled) -> bool:
+    """Whether the coefficients' optimum depends on a dispersion that has to be estimated."""
+    estimator = model.loss.likelihood.observations.scale_estimator
+    prior = model.penalty.penalty
+    return estimator == "likelihood" or (estimator == "moments" and prior.depends_on_rows)
+
+
+def _alternate(solved, model, params, run):
+    """Optimise coefficients and dispersion in turn until neither moves.
+
+    Their Fisher information is zero across, so few rounds do. A prior of its own scale weighs
+    against N / kappa rows, with kappa from the dispersion.
+    """
+    scale = model.loss.likelihood.scale
+    for _ in range(MOST_ROUNDS):
+        params, *_ = run(solved, params)
+        new = _next_scale(solved, params, scale)
+        moved = np.abs(np.log(np.asarray(new)) - np.log(np.asarray(scale))).max()
+        scale = new
+        solved, model = (m.with_scale(scale) for m in (solved, model))
+        if moved < SCALE_TOLERANCE:
+            break
+    return solved, model, run(solved, params)
+
+
+def _next_scale(model: Assembled, params: GLMParams, scale: Any) -> Any:
+    """Dispersion at given standardised coefficients."""
+    loss, rows = model.loss, model.rows
+    at = loss.likelihood, loss.standardization, params, rows
+    if loss.likelihood.observations.scale_estimator == "likelihood":
+        return dispersion.maximum_likelihood(*at, scale)
+    return dispersion.pearson_mean(*at) * model.num_rows / model.prior_dof
+
+
+def _judge(model, user, state, tolerance, same) -> newton.NewtonState:
+    """State of Newton's method at the solution: residual, threshold and information."""
+    inner = getattr(state, "solver_state", None)
+    if same and isinstance(state, SolverState) and isinstance(inner, newton.NewtonState):
+        return inner
+    problem = model.loss.problem(model.penalty, user, model.rows)
+    tolerance = jnp.asarray(MARGIN * tolerance)
+    return _inspect(problem, model.standardization.to_standard(user), tolerance)
+
+
+@eqx.filter_jit
+def _inspect(problem: GLMProblem, params: GLMParams, tolerance: Any) -> newton.NewtonState:
+    return newton.start(problem, problem.pack(params), tolerance)
+
+
+def scale_at(
+    model: Assembled, params: GLMParams, num_rows: np.ndarray, dof_resid: np.ndarray
+) -> np.ndarray:
+    """Dispersion that goes with parameters of the user's columns, shape (K,).
+
+    That of the kernel where it has one (given, or estimated by likelihood), Pearson's statistic
+    over ``dof_resid`` where it is estimated by moments (NaN without degrees of freedom), else one.
+    """
+    likelihood, rows = model.loss.likelihood, model.rows
+    if likelihood.observations.scale_estimator == "none":
+        return np.ones_like(dof_resid)
+    if likelihood.observations.scale_estimator != "moments":
+        return np.asarray(likelihood.scale)
+    params = model.standardization.to_standard(params)
+    mean = dispersion.pearson_mean(likelihood, model.standardization, params, rows)
+    return np.asarray(mean) * num_rows / np.where(dof_resid > 0, dof_resid, np.nan)
+
+
+def posterior_precision(model: Assembled, fit: Fit) -> Any:
+    """Fisher information of the mean kernel plus the penalty's curvature, shape (K, D, D).
+
+    In standardised coordinates. Parameters that a mask, a kink or a missing intercept holds in
+    place have rows and columns of NaN.
+    """
+    likelihood = model.loss.likelihood
+    user = GLMParams(jnp.asarray(fit.params.coef), jnp.asarray(fit.params.intercept))
+    problem = model.loss.problem(model.penalty, user, model.rows)
+    theta = problem.pack(model.standardization.to_standard(user))
+    information = fit.information
+    family = type(likelihood.observations).__name__, likelihood.link.__name__
+    if family not in CANONICAL or information is None:
+        information = _expected_information(problem, theta)
+    return _precision(problem, theta, information)
+
+
+@eqx.filter_jit
+def _expected_information(problem: GLMProblem, theta: Any) -> Any:
+    sums = row_sums(
+        problem.likelihood,
+        problem.standardization,
+        problem.unpack(theta),
+        problem.rows,
+        curvature="expected",
+    )
+    return problem.information(sums.information) + problem.intercept_prior_curvature(theta)
+
+
+@eqx.filter_jit
+def _precision(problem: GLMProblem, theta: Any, information: Any) -> Any:
+    free = problem.free
+    if not problem.traits.smooth:
+        free = free & (theta != 0)
+    _, bend = newton.penalty_derivatives(problem, theta)
+    inside = free[:, :, None] & free[:, None, :]
+    return jnp.where(inside, information + bend, jnp.nan)
+
+
+def without_matrices(state: Any) -> Any:
+    """Return the state that an estimator keeps, without the curvature that it stores elsewhere."""
+    inner = getattr(state, "solver_state", None)
+    if not isinstance(inner, newton.NewtonState):
+        return state
+    return eqx.tree_at(lambda s: s.solver_state.information, state, None)

@@ -1,0 +1,85 @@
+"""Predictions and scores of cells, on linear predictors of any length without recompiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from bayesglm import links
+from bayesglm.glm.assemble import bucket
+
+CHUNK_ROWS = 65536
+
+
+def linear_predictor(
+    X: np.ndarray, coef: np.ndarray, intercept: np.ndarray, offset: np.ndarray | None
+) -> np.ndarray:
+    """`X @ coef + intercept + offset` in float64, a chunk of rows at a time; (n, K[, C])."""
+    flat = coef.reshape(len(coef), -1)
+    eta = np.empty((len(X), flat.shape[1]))
+    for first in range(0, len(X), CHUNK_ROWS):
+        rows = slice(first, first + CHUNK_ROWS)
+        eta[rows] = X[rows].astype(float, copy=False) @ flat
+    eta = eta.reshape(len(X), *coef.shape[1:]) + intercept
+    return eta if offset is None else eta + offset
+
+
+def by_rows(function: Any, *arrays: np.ndarray) -> np.ndarray:
+    """Apply a compiled function of equally long arrays, padded so that it compiles seldom."""
+    n = len(arrays[0])
+    if n == 0:
+        return np.asarray(function(*arrays))
+    extra = bucket(n) - n
+    padded = [np.concatenate([a, np.repeat(a[-1:], extra, axis=0)]) if extra else a for a in arrays]
+    return np.asarray(function(*padded))[:n]
+
+
+@eqx.filter_jit
+def _mean(observations, link, eta):
+    return observations.mean(eta, link)
+
+
+@eqx.filter_jit
+def _log_density(observations, link, scale, y, eta):
+    return observations.log_density(y, eta, link, scale)
+
+
+@eqx.filter_jit
+def _deviance(observations, y, mean):
+    return observations.unit_deviance(y, mean, jnp.ones(mean.shape[1 : 2]))
+
+
+def mean_response(observations: Any, link: Any, eta: np.ndarray) -> np.ndarray:
+    """Expected response (log-probabilities for classes) at each linear predictor."""
+    return by_rows(lambda e: _mean(observations, link, e), eta)
+
+
+def log_density(
+    observations: Any, link: Any, scale: np.ndarray, y: np.ndarray, eta: np.ndarray
+) -> np.ndarray:
+    """Log-density of each cell, shape (n, K), in nats."""
+    return by_rows(lambda a, e: _log_density(observations, link, jnp.asarray(scale), a, e), y, eta)
+
+
+def deviance(observations: Any, y: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Unit deviance of each cell at unit dispersion, shape (n, K)."""
+    return by_rows(lambda a, m: _deviance(observations, a, m), y, mean)
+
+
+def null_mean(observations: Any, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean of a model without features at every cell, in the shape of ``y``."""
+    weight = weight.reshape(*weight.shape, *(1,) * (y.ndim - weight.ndim))
+    average = (weight * y).sum(axis=0) / weight.sum(axis=0)
+    return np.broadcast_to(np.asarray(observations.average_to_mean(jnp.asarray(average))), y.shape)
+
+
+def null_log_density(
+    observations: Any, scale: np.ndarray, y: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Log-density of each cell under a constant mean."""
+    mean = np.array(null_mean(observations, y, weight))
+    link = links.log_softmax if observations.event_ndim else links.identity
+    return log_density(observations, link, scale, y, mean)

@@ -1,0 +1,117 @@
+"""Numbers of successes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from typing_extensions import override
+
+from bayesglm import _log_densities, links
+from bayesglm.observation_models._settings import plain, positive_array
+from bayesglm.observation_models.base import Observations
+
+
+class BinomialObservations(Observations):
+    r"""Successes ``y`` in a known number of trials; by default $\mu=1/(1+e^{-\eta})$.
+
+    The mean $\mu$ is the probability of one success, not the expected count: it is what the
+    inverse link gives and what is predicted. Responses are counts, ``0 <= y <= trials``.
+
+    Parameters
+    ----------
+    trials
+        Number of trials: one number, or one per row, shape (n,). For trials that differ between
+        rows, prefer `BernoulliObservations` on the fractions ``y / trials`` with
+        ``sample_weight=trials``: it gives the same coefficients, and rows carry their own
+        trials when they are dropped, cut into blocks or predicted.
+
+    Raises
+    ------
+    ValueError
+        If ``trials`` is not a positive integer, or has more than one axis.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from bayesglm import links
+    >>> from bayesglm.observation_models import BinomialObservations
+    >>> family = BinomialObservations(trials=3)
+    >>> print(jnp.exp(family.log_density(jnp.arange(4.0), 0.0, links.logistic, 1.0)).round(3))
+    [0.125 0.375 0.375 0.125]
+    """
+
+    trials: Any
+
+    remedy = "A response is the number of successes, at most `trials`."
+    is_count = True
+
+    def __init__(self, trials: Any = 1):
+        array = positive_array("trials", trials)
+        if array.ndim > 1 or (array != np.round(array)).any():
+            raise ValueError(f"`trials` must be integers, one or one per row; got {trials!r}.")
+        self.trials = array.reshape(-1, 1) if array.ndim else array
+
+    @property
+    @override
+    def support(self):
+        most = self.trials.max()
+        return f"counts of successes from 0 to {'at most ' * self.trials.ndim}{most:g}"
+
+    @property
+    @override
+    def default_inverse_link_function(self):
+        return links.logistic
+
+    @override
+    def log_density(self, y, eta, link, scale):
+        extreme = -self.kernel(y, eta, link, scale)
+        return _log_densities.binomial(y, self._trials(y), link.log_odds(eta), extreme)
+
+    @override
+    def kernel(self, y, eta, link, scale):
+        return -link.log_binomial(y, self._trials(y) - y, eta)
+
+    @override
+    def variance(self, mean, scale):
+        return self._trials(mean) * mean * (1.0 - mean) * jnp.ones_like(scale)
+
+    @override
+    def unit_deviance(self, y, mean, scale):
+        return _log_densities.binomial_deviance(y, self._trials(y), mean)
+
+    @override
+    def distribution(self, eta, link, scale):
+        from numpyro import distributions as dist
+
+        return dist.Binomial(self._trials(eta), logits=link.log_odds(eta))
+
+    @override
+    def sample(self, key, mean, scale):
+        return jax.random.binomial(key, self._trials(mean), mean)
+
+    @override
+    def expectation(self, mean):
+        return self._trials(mean) * mean
+
+    @override
+    def average_to_mean(self, average):
+        return average / self.trials.mean()
+
+    @override
+    def starting_mean(self, y, average):
+        return (y + 0.5) / (self._trials(y) + 1.0)
+
+    @override
+    def in_support(self, y):
+        return (y >= 0) & (y <= self._trials(y))
+
+    @override
+    def get_params(self, deep=True):
+        return {"trials": plain(self.trials.squeeze(-1) if self.trials.ndim else self.trials)}
+
+    def _trials(self, like: Any) -> Any:
+        """Trials in the rows of an array of shape (n,) or (n, K)."""
+        return self.trials[:, 0] if self.trials.ndim and np.ndim(like) == 1 else self.trials
