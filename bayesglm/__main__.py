@@ -102,7 +102,7 @@ def dispersion(demo: Demo) -> list[str]:
         return []
     return [
         f"Caution: the counts vary {ratio:.1f} times as much as a Poisson allows, so these",
-        f"standard errors are about {ratio**0.5:.1f} times too small. A negative binomial does:",
+        f"standard errors are about {ratio**0.5:.1f} times too small. A model that allows it:",
         "GLM(bayesglm.observation_models.NegativeBinomialObservations(scale=None)).",
     ]
 

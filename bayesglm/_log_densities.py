@@ -179,13 +179,19 @@ def beta(y: Array, log_mean: Array, log_complement: Array, log_odds: Array, scal
     scale
         Dispersion $\phi>0$, dimensionless.
     """
-    log_scale = jnp.log(scale)
-    a, b = jnp.exp(log_mean - log_scale), jnp.exp(log_complement - log_scale)
-    constant = stirling_error(1.0 / scale) - stirling_error(a) - stirling_error(b)
-    constant = constant + 0.5 * (log_mean + log_complement - log_scale) - LOG_SQRT_2PI
-    log_y, log_rest = jnp.log(y), jnp.log1p(-y)
-    gap = _binomial_gap(a, b, log_y - log_rest, log_odds)
-    return constant - log_y - log_rest - gap
+    log_y, log_rest, log_scale = jnp.log(y), jnp.log1p(-y), jnp.log(scale)
+    log_a, log_b = log_mean - log_scale, log_complement - log_scale
+    gap = _binomial_gap(jnp.exp(log_a), jnp.exp(log_b), log_y - log_rest, log_odds)
+    constant = stirling_error(1.0 / scale) + 0.5 * log_scale - LOG_SQRT_2PI
+    return constant + _log_weight(log_a) + _log_weight(log_b) - log_y - log_rest - gap
+
+
+def _log_weight(log_x: Array) -> Array:
+    """``log(x) / 2`` minus the `stirling_error` of ``x``, also where ``x`` underflows."""
+    tiny = log_x < -80.0
+    inner = jnp.where(tiny, 0.0, log_x)
+    exact = 0.5 * inner - stirling_error(jnp.exp(inner))
+    return jnp.where(tiny, log_x + LOG_SQRT_2PI, exact)
 
 
 def _binomial_gap(
@@ -199,12 +205,12 @@ def _binomial_gap(
     total = successes + failures
     own = jnp.log(successes) - jnp.log(failures) if own_log_odds is None else own_log_odds
     u = log_odds - own
-    low, high = u < -_FAR, u > _FAR
-    up, down = jnp.where(high, 0.0, u), jnp.where(low, 0.0, u)
-    hits = jnp.log1p(failures / total * expm1(-down))
-    hits = jnp.where(low, softplus(-log_odds) - softplus(-own), hits)
-    misses = jnp.log1p(successes / total * expm1(up))
-    misses = jnp.where(high, softplus(log_odds) - softplus(own), misses)
+    far = jnp.abs(u) > _FAR
+    near = jnp.where(far, 0.0, u)
+    hits = jnp.log1p(failures / total * expm1(-near))
+    hits = jnp.where(far, softplus(-log_odds) - softplus(-own), hits)
+    misses = jnp.log1p(successes / total * expm1(near))
+    misses = jnp.where(far, softplus(log_odds) - softplus(own), misses)
     return successes * hits + failures * misses
 
 

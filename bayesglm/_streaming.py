@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.glm import fitting, identification, initialize, stream
+from bayesglm.glm import fitting, identification, stream
 from bayesglm.glm.assemble import assemble
+from bayesglm.glm.initialize import average_response, null_params
 
 
 def compute_loss(model: Any, params: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> float:
@@ -22,8 +23,8 @@ def initialize_params(model: Any, X: Any, y: Any) -> tuple[Any, Any]:
     data = model._read(X, y, None, None, reset=True)
     choices = model._choices(data.design.layout, data.y.shape[1])
     target = model._kernel_response(data.y)
-    average = initialize.average_response(data, target)
-    start, _ = initialize.null_params(choices, data, target.shape, average)
+    average = average_response(data, target)
+    start, _ = null_params(choices, data, target.shape, average)
     model._layout = data.design.layout
     return model._to_user(start.coef, start.intercept, np.asarray)
 

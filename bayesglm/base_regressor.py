@@ -88,7 +88,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
 
     def _features(self, X: Any, offset: Any, reset: bool) -> tuple[Any, Any]:
         """Check names and number of features, and take the offset's column out of X."""
-        if is_frame(X) or isinstance(X, np.ndarray):
+        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
             validate_data(self, X, skip_check_array=True, reset=reset)
         column = given(self, "offset_column")
         if column is None:
@@ -162,6 +162,13 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
     def _solver_settings(self, spec: solvers.SolverSpec) -> dict[str, Any]:
         settings = dict(given(self, "solver_kwargs") or {})
         return settings | ({"optimizer": given(self, "solver_name")} if spec.backend == "user" else {})
+
+    def _refuses_negative_responses(self) -> bool:
+        """Whether the observation model, if it makes sense, has none."""
+        try:
+            return not np.all(self.observation_model.in_support(np.array([[-1.0]])))
+        except (TypeError, ValueError, AttributeError):
+            return False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

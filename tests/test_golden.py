@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from golden_data import (
     GLM_KEYS,
     PENALISED_KEYS,
@@ -21,7 +22,7 @@ from golden_data import (
     regularizer_of,
 )
 
-from bayesglm.glm import GLM
+from bayesglm.glm import GLM, ClassifierGLM
 from bayesglm.observation_models import NegativeBinomialObservations
 from bayesglm.regularizer import GroupLasso
 
@@ -155,6 +156,25 @@ def test_penalised_coefficients(key):
     model, problem = fitted_penalised(key), penalised_problem(key)
     np.testing.assert_allclose(parameters(model), problem.golden["params"], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(np.asarray(model.coef_) == 0, problem.coef == 0)
+
+
+def test_negative_binomial_with_estimated_dispersion():
+    # statsmodels 0.15: NegativeBinomial(y, add_constant(X), loglike_method="nb2"); the score at
+    # its optimum is 7e-12, and the digits below are all of those known.
+    problem = glm_problem("randhie_poisson")
+    model = GLM(NegativeBinomialObservations(scale=None)).fit(problem.X, problem.y)
+    np.testing.assert_allclose(model.scale_, 1.29295334, rtol=1e-8)
+    total = len(problem.y) * model.score(problem.X, problem.y)
+    np.testing.assert_allclose(total, -43383.66208, rtol=1e-9)
+
+
+def test_classifier_on_seven_classes():
+    # statsmodels 0.15: MNLogit(y, add_constant(X)); score 3e-12. The softmax with a coefficient
+    # for every class has the same likelihood as one with a reference class.
+    data = sm.datasets.anes96.load_pandas()
+    model = ClassifierGLM(n_classes=7, regularizer="UnRegularized").fit(data.exog, data.endog)
+    total = len(data.endog) * model.score(data.exog, data.endog)
+    np.testing.assert_allclose(total, -1461.92275, rtol=1e-8)
 
 
 def _split(model):

@@ -1,6 +1,5 @@
 """Densities and special functions against arbitrary precision, values and derivatives."""
 
-import functools
 import itertools
 
 import equinox as eqx
@@ -9,9 +8,23 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
+from exact_densities import (
+    MEANS,
+    TRIALS,
+    bernoulli,
+    beta,
+    binomial,
+    gamma,
+    gaussian,
+    inverse_gaussian,
+    negative_binomial,
+    poisson,
+    student_t,
+    tweedie,
+)
 
 from bayesglm import _log_densities, _special, links
-from bayesglm.observation_models import resolve
+from bayesglm.observation_models import BinomialObservations, resolve
 
 TAILS = [-700.0, -40.0, -12.3, -1.0, -1e-3, 0.0, 0.3, 5.0, 13.8, 40.0, 700.0]
 COUNTS = [0.0, 1.0, 2.0, 9.0, 10.0, 37.0, 1e6]
@@ -21,53 +34,6 @@ COUNTS = [0.0, 1.0, 2.0, 9.0, 10.0, 37.0, 1e6]
 def _double_precision():
     with jax.enable_x64(True), mp.workdps(60):
         yield
-
-
-# Means, and one minus them, in arbitrary precision.
-# Each pair is written without cancellation at 60 digits: 1 - mean would lose a tail of 1e-304.
-MEANS = {
-    "exp": (mp.exp, lambda e: 1 - mp.exp(e)),
-    "logistic": (lambda e: 1 / (1 + mp.exp(-e)), lambda e: 1 / (1 + mp.exp(e))),
-    "softplus": (lambda e: mp.log1p(mp.exp(e)), None),
-    "norm_cdf": (mp.ncdf, lambda e: mp.ncdf(-e)),
-    "cloglog": (lambda e: -mp.expm1(-mp.exp(e)), lambda e: mp.exp(-mp.exp(e))),
-    "identity": (lambda e: e, lambda e: 1 - e),
-    "one_over_x": (lambda e: 1 / e, lambda e: 1 - 1 / e),
-    "inverse_squared": (lambda e: 1 / mp.sqrt(e), None),
-    "square": (lambda e: e * e, None),
-}
-
-
-def loggamma(x):
-    return _loggamma(x, mp.mp.dps)
-
-
-@functools.cache
-def _loggamma(x, dps):
-    return mp.loggamma(x)
-
-
-def poisson(y, mean, complement, scale):
-    return (y * mp.log(mean) if y else 0) - mean - loggamma(y + 1)
-
-
-def gamma(y, mean, complement, scale):
-    k = 1 / mp.mpf(scale)
-    return (k - 1) * mp.log(y) + k * mp.log(k) - loggamma(k) - k * (y / mean + mp.log(mean))
-
-
-def gaussian(y, mean, complement, scale):
-    return -(mp.log(2 * mp.pi * scale) + (y - mean) ** 2 / scale) / 2
-
-
-def bernoulli(y, mean, complement, scale):
-    return mp.log(mean) if y else mp.log(complement)
-
-
-def negative_binomial(y, mean, complement, scale):
-    r = 1 / mp.mpf(scale)
-    rising = loggamma(y + r) - loggamma(r) - loggamma(y + 1)
-    return rising - r * mp.log1p(mean / r) + (y * mp.log(mean / (mean + r)) if y else 0)
 
 
 # family: exact log-density, its inverse links, responses, scales
@@ -87,7 +53,23 @@ CASES = {
         COUNTS,
         [1e-12, 1e-6, 0.3, 1.0, 20.0, 1e8],
     ),
+    "Binomial": (
+        binomial,
+        ("logistic", "norm_cdf", "cloglog"),
+        [0.0, 1.0, 7.0, 499_999.0, 999_999.0, 1e6],
+        [1.0],
+    ),
+    "InverseGaussian": (
+        inverse_gaussian,
+        ("inverse_squared", "exp"),
+        [1e-6, 0.7, 1e6],
+        [1e-6, 0.3, 1e4],
+    ),
+    "StudentT": (student_t, ("identity", "exp"), [-3.0, 0.0, 1e6], [1e-6, 1.0, 1e9]),
+    "Beta": (beta, ("logistic", "norm_cdf", "cloglog"), [1e-9, 0.3, 0.999], [1e-6, 0.2, 50.0]),
+    "Tweedie": (tweedie, ("exp", "softplus"), [0.0, 1e-3, 0.7, 40.0, 1e4], [1e-2, 0.3, 30.0]),
 }
+MODELS = {"Binomial": BinomialObservations(TRIALS)}
 GRID = [(family, link) for family, case in CASES.items() for link in case[1]]
 EVERYWHERE = ("exp", "logistic", "softplus", "norm_cdf", "cloglog")  # links with no forbidden eta
 
@@ -106,11 +88,15 @@ def density_of(family, link):
 def grid(family, link, ys=slice(None), scales=slice(None)):
     """Every (y, eta, scale) at which the answer is a double."""
     etas = [e for e in TAILS if e > 0 or link in EVERYWHERE]
-    if family == "Gaussian":
+    if family in ("Gaussian", "StudentT"):
         etas = TAILS if link == "identity" else [e for e in TAILS if abs(e) <= 40]
     points = itertools.product(CASES[family][2][ys], etas, CASES[family][3][scales])
     density = density_of(family, link)
     return [point for point in points if abs(density(*point)) < 1e305]
+
+
+def model_of(family):
+    return MODELS.get(family) or resolve(family)
 
 
 def columns(points):
@@ -126,7 +112,7 @@ def test_log_density_is_exact(family, link):
     points = grid(family, link)
     expected = [float(density_of(family, link)(*point)) for point in points]
     y, eta, scale = columns(points)
-    actual = eqx.filter_jit(resolve(family).log_density)(y, eta, links.resolve(link), scale)
+    actual = eqx.filter_jit(model_of(family).log_density)(y, eta, links.resolve(link), scale)
     # A log-density that crosses zero has no relative accuracy there: 1e-14 nats absolute.
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
 
@@ -141,6 +127,16 @@ def exact_derivative(density, point, order):
         return float(total / (2 * h if order == 1 else h * h))
 
 
+# Where terms of a curvature cancel: with a huge dispersion to 1e-12 (negative binomial), with a
+# response 1e6 times its mean (inverse Gaussian), and where it changes sign (the others).
+CANCELLATION = {
+    "NegativeBinomial": (1e-11, 1e-17),
+    "InverseGaussian": (1e-8, 1e-295),
+    "StudentT": (1e-11, 1e-14),
+    "Beta": (1e-11, 1e-16),
+}
+
+
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("family", "link"), GRID)
 def test_kernel_has_the_derivatives_of_the_log_density(family, link, order):
@@ -150,22 +146,22 @@ def test_kernel_has_the_derivatives_of_the_log_density(family, link, order):
     points = [(y, eta or 0.1, scale) for y, eta, scale in points]
     expected = [exact_derivative(density_of(family, link), point, order) for point in points]
     y, eta, scale = columns(points)
-    model, inverse_link = resolve(family), links.resolve(link)
+    model, inverse_link = model_of(family), links.resolve(link)
 
     def function(eta):
         return -model.kernel(y, eta, inverse_link, scale) / model.kernel_factor(scale)
 
     for _ in range(order):
         function = forward_derivative(function)
-    # With a huge scale the two terms of the negative binomial's curvature cancel to 1e-12.
-    atol = 1e-17 if family == "NegativeBinomial" else 1e-295
-    np.testing.assert_allclose(jax.jit(function)(eta), expected, rtol=1e-11, atol=atol)
+    actual = jax.jit(function)(eta)
+    rtol, atol = CANCELLATION.get(family, (1e-11, 1e-295))
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize(("family", "link"), GRID)
 def test_log_density_and_kernel_have_one_gradient(family, link):
     y, eta, scale = columns(grid(family, link))
-    model, inverse_link = resolve(family), links.resolve(link)
+    model, inverse_link = model_of(family), links.resolve(link)
 
     @jax.jit
     @jax.grad
@@ -179,9 +175,10 @@ def test_log_density_and_kernel_have_one_gradient(family, link):
 
     actual = kernel(eta)
     assert jnp.isfinite(actual).all()
-    # Both subtract y from the mean, so they share the rounding of the larger of the two.
+    # Both subtract y from the mean, and share the rounding of the larger: 1e6 for the binomial.
     expected = -model.kernel_factor(scale) * log_density(eta)
-    np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-13)
+    atol = 1e-9 if family == "Binomial" else 1e-13
+    np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=atol)
 
 
 FISHER = {
@@ -195,6 +192,14 @@ FISHER = {
     ("Bernoulli", "norm_cdf"): lambda mean, slope, scale: slope**2 / (mean * (1 - mean)),
     ("Bernoulli", "cloglog"): lambda mean, slope, scale: slope**2 / (mean * (1 - mean)),
     ("NegativeBinomial", "exp"): lambda mean, slope, scale: slope**2 / (mean + scale * mean**2),
+    ("Binomial", "cloglog"): lambda mean, slope, scale: TRIALS * slope**2 / (mean * (1 - mean)),
+    ("InverseGaussian", "exp"): lambda mean, slope, scale: slope**2 / mean**3,
+    ("InverseGaussian", "inverse_squared"): lambda mean, slope, scale: slope**2 / mean**3,
+    ("StudentT", "exp"): lambda mean, slope, scale: 5 * slope**2 / (7 * scale),
+    ("Beta", "norm_cdf"): lambda mean, slope, scale: (
+        (slope / scale) ** 2 * (mp.psi(1, mean / scale) + mp.psi(1, (1 - mean) / scale))
+    ),
+    ("Tweedie", "softplus"): lambda mean, slope, scale: slope**2 / mean**1.5,
 }
 
 
@@ -205,7 +210,7 @@ def test_fisher_weight_is_squared_slope_over_variance(family, link):
     expected = [
         float(FISHER[family, link](mean(mp.mpf(e)), mp.diff(mean, mp.mpf(e)), scale)) for e in etas
     ]
-    actual = resolve(family).fisher_weight(jnp.array(etas), links.resolve(link), scale)
+    actual = model_of(family).fisher_weight(jnp.array(etas), links.resolve(link), scale)
     np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
@@ -216,22 +221,39 @@ def test_fisher_weight_in_the_tails():
     np.testing.assert_allclose(weight, np.exp([-700.0, 700.0]), rtol=1e-13)
 
 
-@pytest.mark.parametrize("family", ["Poisson", "Gamma", "Bernoulli", "NegativeBinomial"])
+UNIT_DEVIANCES = (
+    "Poisson",
+    "Gamma",
+    "Bernoulli",
+    "NegativeBinomial",
+    "Binomial",
+    "InverseGaussian",
+    "StudentT",
+    "Tweedie",
+)
+
+
+@pytest.mark.parametrize("family", UNIT_DEVIANCES)
 def test_unit_deviance_is_twice_the_lost_log_density(family):
     exact, _, ys, _ = CASES[family]
-    means = [1e-20, 0.3, 0.7, 0.7000001] if family == "Bernoulli" else [1e-20, 0.7, 2.00001, 1e7]
+    probability = family in ("Bernoulli", "Binomial")
+    means = [1e-20, 0.3, 0.7, 0.7000001] if probability else [1e-20, 0.7, 2.00001, 1e7]
+    trials = TRIALS if family == "Binomial" else 1
     scales = {"Gamma": [0.3, 10.0], "NegativeBinomial": [1e-6, 0.3, 1e4]}.get(family, [1.0])
     points = list(itertools.product(ys, means, scales))
 
     def density(y, mean, scale):
-        certain = y == mean == 0 or (y == mean and family == "Bernoulli")
+        certain = (probability and mean in (0, 1)) or (mean == 0 and family != "StudentT")
         return mp.mpf(0) if certain else exact(y, mean, 1 - mean, scale)
 
     expected = [
-        float(2 * (density(*map(mp.mpf, (y, y, s))) - density(*map(mp.mpf, (y, m, s)))))
+        float(
+            2
+            * (density(*map(mp.mpf, (y, mp.mpf(y) / trials, s))) - density(*map(mp.mpf, (y, m, s))))
+        )
         for y, m, s in points
     ]
-    actual = eqx.filter_jit(resolve(family).unit_deviance)(*columns(points))
+    actual = eqx.filter_jit(model_of(family).unit_deviance)(*columns(points))
     assert (actual >= 0).all()
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
@@ -245,8 +267,8 @@ def test_bernoulli_deviance_of_a_fraction():
 def test_negative_binomial_tends_to_poisson():
     y, log_mean = jnp.array([0.0, 3.0, 1e6]), jnp.array([2.0, 1.0, 13.8])
     limit = _log_densities.negative_binomial(y, log_mean, 1e-30)
-    poisson = _log_densities.poisson(y, log_mean, jnp.exp(log_mean))
-    np.testing.assert_allclose(limit, poisson, rtol=1e-13)
+    expected = _log_densities.poisson(y, log_mean, jnp.exp(log_mean))
+    np.testing.assert_allclose(limit, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 0.3, 1.0, 20.0])
@@ -337,7 +359,7 @@ def test_ratio_gap_keeps_its_digits():
 @pytest.mark.parametrize("family", CASES)
 def test_kernels_keep_the_precision_they_are_given(family):
     y, eta, scale = (jnp.asarray(v, jnp.float32) for v in (1.0, 0.5, 2.0))
-    model = resolve(family)
+    model = model_of(family)
     link = model.default_inverse_link_function
     for method in (model.log_density, model.kernel):
         assert method(y, eta, link, scale).dtype == jnp.float32

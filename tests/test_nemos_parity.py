@@ -110,13 +110,14 @@ def regularizer(nmo, name, mask=GROUPS):
 
 def summarise(model, X, y):
     """Everything that a fitted model says of data."""
+    ones = np.ones(np.size(model.intercept_))
     trial = (jax.tree.map(lambda w: 0.1 + 0 * w, model.coef_), 0.5 + 0 * model.intercept_)
     return {
         "coef_": model.coef_,
         "intercept_": model.intercept_,
         # NeMoS gives these two 0-d for some families and regularizers, 1-d for others.
-        "scale_": np.ravel(model.scale_),
-        "dof_resid_": np.ravel(model.dof_resid_).astype(float),
+        "scale_": model.scale_ * ones,
+        "dof_resid_": model.dof_resid_ * ones,
         "predict": model.predict(X),
         "compute_loss": model.compute_loss(trial, X, y),
         **{score: model.score(X, y, score_type=score) for score in SCORES},

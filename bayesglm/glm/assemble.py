@@ -70,6 +70,12 @@ class Assembled:
         """Coordinates of the parameters."""
         return self.loss.standardization
 
+    @property
+    def host(self) -> Standardization:
+        """Coordinates of the parameters, as NumPy arrays."""
+        own = self.standardization
+        return Standardization(np.asarray(own.center), np.asarray(own.scale))
+
     def with_scale(self, scale: Any) -> Assembled:
         """Return the same model at another dispersion (K,)."""
         scale = jnp.asarray(scale)

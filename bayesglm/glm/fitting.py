@@ -48,8 +48,8 @@ class Fit:
         The solver's final state, and the auxiliary output of the loss.
     residual, threshold, unit
         Gradient or KKT residual, what it had to reach, and the size of a score, shape (K,).
-    information
-        Curvature at the optimum as the solver left it, shape (K, D, D); None if it did not.
+    precision
+        Curvature at the optimum as Newton's method has it, shape (K, D, D).
     """
 
     params: GLMParams
@@ -59,7 +59,7 @@ class Fit:
     residual: np.ndarray
     threshold: np.ndarray
     unit: np.ndarray
-    information: Any
+    precision: Any
 
     @property
     def converged(self) -> np.ndarray:
@@ -142,14 +142,14 @@ def _coordinates(spec: Any, penalty: Any) -> str:
 
 
 def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assembled]:
-    params = solved.standardization.to_standard(start)
+    params = solved.host.to_standard(start)
     if average is not None:
         params = initialize.first_step(solved, params, average)
     if _depends_on_scale(model):
         solved, model, (params, state, aux) = _alternate(solved, model, params, run)
     else:
         params, state, aux = run(solved, params)
-    user = solved.standardization.from_standard(params)
+    user = solved.host.from_standard(GLMParams(np.asarray(params.coef), np.asarray(params.intercept)))
     params = finite(user)
     at = _judge(model, user, state, tolerance, solved is model)
     return (
@@ -161,7 +161,7 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
             np.asarray(at.residual),
             np.asarray(at.threshold),
             np.asarray(at.unit),
-            at.information,
+            at.precision,
         ),
         model,
     )
@@ -207,13 +207,13 @@ def _judge(model, user, state, tolerance, same) -> newton.NewtonState:
     if same and isinstance(state, SolverState) and isinstance(inner, newton.NewtonState):
         return inner
     problem = model.loss.problem(model.penalty, user, model.rows)
-    tolerance = jnp.asarray(MARGIN * tolerance)
-    return _inspect(problem, model.standardization.to_standard(user), tolerance)
+    tolerance = np.asarray(MARGIN * tolerance)
+    return _inspect(problem, model.host.to_standard(user), tolerance)
 
 
 @eqx.filter_jit
 def _inspect(problem: GLMProblem, params: GLMParams, tolerance: Any) -> newton.NewtonState:
-    return newton.start(problem, problem.pack(params), tolerance)
+    return newton.minimize(problem, problem.pack(params), tol=tolerance, max_steps=0)
 
 
 def scale_at(
@@ -229,48 +229,37 @@ def scale_at(
         return np.ones_like(dof_resid)
     if likelihood.observations.scale_estimator != "moments":
         return np.asarray(likelihood.scale)
-    params = model.standardization.to_standard(params)
+    params = model.host.to_standard(params)
     mean = dispersion.pearson_mean(likelihood, model.standardization, params, rows)
     return np.asarray(mean) * num_rows / np.where(dof_resid > 0, dof_resid, np.nan)
 
 
-def posterior_precision(model: Assembled, fit: Fit) -> Any:
+def posterior_precision(model: Assembled, fit: Fit) -> np.ndarray:
     """Fisher information of the mean kernel plus the penalty's curvature, shape (K, D, D).
 
     In standardised coordinates. Parameters that a mask, a kink or a missing intercept holds in
     place have rows and columns of NaN.
     """
     likelihood = model.loss.likelihood
-    user = GLMParams(jnp.asarray(fit.params.coef), jnp.asarray(fit.params.intercept))
-    problem = model.loss.problem(model.penalty, user, model.rows)
-    theta = problem.pack(model.standardization.to_standard(user))
-    information = fit.information
+    problem = model.loss.problem(model.penalty, fit.params, model.rows)
     family = type(likelihood.observations).__name__, likelihood.link.__name__
-    if family not in CANONICAL or information is None:
-        information = _expected_information(problem, theta)
-    return _precision(problem, theta, information)
+    if family in CANONICAL and problem.traits.smooth:
+        held = ~np.asarray(problem.free)
+        outside = held[:, :, None] | held[:, None, :]
+        return np.where(outside, np.nan, fit.precision)
+    return np.asarray(_precision(problem, model.host.to_standard(fit.params)))
 
 
 @eqx.filter_jit
-def _expected_information(problem: GLMProblem, theta: Any) -> Any:
+def _precision(problem: GLMProblem, params: GLMParams) -> Any:
+    theta = problem.pack(params)
     sums = row_sums(
-        problem.likelihood,
-        problem.standardization,
-        problem.unpack(theta),
-        problem.rows,
-        curvature="expected",
+        problem.likelihood, problem.standardization, params, problem.rows, curvature="expected"
     )
-    return problem.information(sums.information) + problem.intercept_prior_curvature(theta)
-
-
-@eqx.filter_jit
-def _precision(problem: GLMProblem, theta: Any, information: Any) -> Any:
-    free = problem.free
-    if not problem.traits.smooth:
-        free = free & (theta != 0)
     _, bend = newton.penalty_derivatives(problem, theta)
-    inside = free[:, :, None] & free[:, None, :]
-    return jnp.where(inside, information + bend, jnp.nan)
+    information = problem.information(sums.information) + problem.intercept_prior_curvature(theta)
+    free = problem.free if problem.traits.smooth else problem.free & (theta != 0)
+    return newton.restrict(information + bend, free, jnp.nan)
 
 
 def without_matrices(state: Any) -> Any:
@@ -278,4 +267,4 @@ def without_matrices(state: Any) -> Any:
     inner = getattr(state, "solver_state", None)
     if not isinstance(inner, newton.NewtonState):
         return state
-    return eqx.tree_at(lambda s: s.solver_state.information, state, None)
+    return eqx.tree_at(lambda s: s.solver_state.precision, state, None)

@@ -104,4 +104,5 @@ class GLM(BaseRegressor):
         tags.estimator_type = "regressor"
         tags.regressor_tags = RegressorTags(poor_score=True)
         tags.target_tags.required = True
+        tags.target_tags.positive_only = self._refuses_negative_responses()
         return tags

@@ -89,13 +89,18 @@ class Standardization(eqx.Module):
 
     def to_standard(self, params: GLMParams) -> GLMParams:
         """Express parameters on the scale of the standardised columns."""
-        shift = jnp.tensordot(self.center, params.coef, axes=1)
-        return GLMParams(params.coef * self.column(params.coef), params.intercept + shift)
+        return GLMParams(
+            params.coef * self.column(params.coef), params.intercept + self._shift(params.coef)
+        )
 
     def from_standard(self, params: GLMParams) -> GLMParams:
         """Express parameters of the standardised columns on the user's scale."""
         coef = params.coef / self.column(params.coef)
-        return GLMParams(coef, params.intercept - jnp.tensordot(self.center, coef, axes=1))
+        return GLMParams(coef, params.intercept - self._shift(coef))
+
+    def _shift(self, coef: Any) -> Any:
+        """Linear predictor of the centres, of the shape of the intercept."""
+        return (self.center @ coef.reshape(len(coef), -1)).reshape(coef.shape[1:])
 
     def column(self, coef: Any) -> Any:
         """Scales of the columns, broadcastable to the coefficients."""
@@ -322,5 +327,22 @@ def starting_sums(
         working = d2 * (eta if block.offset is None else eta - block.offset) - d1
         weigh = lambda a: weigh_cells(block.weight, a)
         return weighted_grams(Z, weigh(d2)), jnp.tensordot(Z, weigh(working), axes=((0,), (0,)))
+
+    return rows.sum(of_block)
+
+
+def values(
+    likelihood: Likelihood,
+    standardization: Standardization,
+    candidates: list[GLMParams],
+    rows: Rows,
+) -> list[Any]:
+    """Loss of each response, shape (K,), at several parameters in one pass."""
+
+    def of_block(block):
+        X = standardization.apply(block.X)
+        etas = [likelihood.linear_predictor(params, X, block.offset) for params in candidates]
+        kernels = [likelihood.kernel(block.y, eta) for eta in etas]
+        return [jnp.sum(weigh_cells(block.weight, kernel), axis=0) for kernel in kernels]
 
     return rows.sum(of_block)

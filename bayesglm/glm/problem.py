@@ -15,9 +15,10 @@ from bayesglm.glm.likelihood import (
     row_sums,
     starting_sums,
     unpack_grams,
+    values,
 )
 from bayesglm.glm.params import GLMParams
-from bayesglm.solvers.newton import AbstractProblem, Evaluation, Traits, positive_solve
+from bayesglm.solvers.newton import AbstractProblem, Evaluation, Traits, positive_solve, restrict
 
 NOISE = 8.0  # rounding errors of a linear predictor, in units of the last place
 
@@ -150,22 +151,21 @@ class GLMProblem(AbstractProblem):
         packed, working = starting_sums(
             self.likelihood, self.standardization, self.rows, mean_response
         )
-        theta = self.pack(params)
+        theta, free = self.pack(params), self.free
         gram = unpack_grams(packed, theta.shape[1])
-        bend = self._penalty_curvature(theta)
-        free = self.free
-        inside = free[:, :, None] & free[:, None, :]
-        eye = jnp.eye(theta.shape[1])
-        matrix = jnp.where(inside, gram + bend[..., None] * eye, eye)
+        bend = self._penalty_curvature(theta)[..., None] * jnp.eye(theta.shape[1])
+        matrix = restrict(gram + bend, free)
         guess, _ = positive_solve(matrix, jnp.where(free, working.T, theta))
-        old, new = (self._objective(t) for t in (theta, guess))
+        guess = jnp.where(free, guess, theta)
+        losses = values(
+            self.likelihood, self.standardization, [params, self.unpack(guess)], self.rows
+        )
+        old, new = (
+            loss + self.penalty(t) + self.intercept_prior(t)
+            for loss, t in zip(losses, (theta, guess), strict=True)
+        )
         return self.unpack(jnp.where((new < old)[:, None], guess, theta))
 
     def _penalty_curvature(self, theta: Any) -> Any:
         gradient = jax.grad(lambda t: jnp.sum(self.penalty(t)))
         return jnp.maximum(jax.jvp(gradient, (theta,), (jnp.ones_like(theta),))[1], 0.0)
-
-    def _objective(self, theta: Any) -> Any:
-        params = self.unpack(theta)
-        sums = row_sums(self.likelihood, self.standardization, params, self.rows, curvature=None)
-        return sums.value + self.penalty(theta) + self.intercept_prior(theta)

@@ -11,17 +11,12 @@ McCullagh and Nelder (1989), *Generalized Linear Models*, 2nd ed., section 2.5.
 
 from __future__ import annotations
 
-from typing import Any
-
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
-from bayesglm.solvers.newton import SMALLEST_PIVOT
 
+SMALLEST_EIGENVALUE = 1e-13  # relative to the largest, of a matrix with unit diagonal
 LARGEST = 2**26  # numbers in the covariances of all responses, half a gigabyte
 
 
@@ -48,44 +43,45 @@ def at_mode(
     if K * ((p + 1) * int(np.prod(classes))) ** 2 > LARGEST:
         return None
     precision = fitting.posterior_precision(model, fit)
-    factor = model.loss.likelihood.observations.kernel_factor(jnp.asarray(scale)) / num_rows
-    coordinates = model.standardization
-    return np.asarray(
-        _covariance(precision, coordinates.center, coordinates.scale, factor, *classes)
-    )
+    kappa = model.loss.likelihood.observations.kernel_factor(scale)
+    coordinates = model.host
+    back = np.diag(np.append(1 / coordinates.scale, 1.0))
+    back[-1, :-1] = -coordinates.center / coordinates.scale
+    factor = np.asarray(kappa) / num_rows
+    return covariance(precision, np.kron(back, np.eye(*classes or [1])), factor, bool(classes))
 
 
-@eqx.filter_jit
-def _covariance(precision, center, scale, factor, num_classes: int = 1) -> Any:
-    back = jnp.diag(jnp.append(1 / scale, 1.0)).at[-1, :-1].set(-center / scale)
-    back = jnp.kron(back, jnp.eye(num_classes))
-    free = jnp.isfinite(jnp.diagonal(precision, axis1=-2, axis2=-1))
+def covariance(
+    precision: np.ndarray, back: np.ndarray, factor: np.ndarray, singular: bool = False
+) -> np.ndarray:
+    """Return ``factor * back precision^-1 back'`` for each response.
+
+    Parameters
+    ----------
+    precision
+        Shape (K, D, D); NaN for parameters that are held.
+    back
+        Matrix to the user's parameters, shape (D, D).
+    factor
+        Shape (K,).
+    singular
+        Whether to leave the null space out instead of calling it not identified.
+
+    Returns
+    -------
+    Shape (K, D, D), NaN for parameters that are held or not identified.
+    """
+    free = np.isfinite(np.diagonal(precision, axis1=-2, axis2=-1))
     both = free[:, :, None] & free[:, None, :]
-    matrix = jnp.where(both, precision, jnp.eye(precision.shape[-1]))
-    spread = jnp.sqrt(jnp.abs(jnp.diagonal(matrix, axis1=-2, axis2=-1)))
-    spread = jnp.where(spread > 0, spread, 1.0)
+    matrix = np.where(both, precision, np.eye(precision.shape[-1]))
+    spread = np.sqrt(np.abs(np.diagonal(matrix, axis1=-2, axis2=-1)))
+    spread = np.where(spread > 0, spread, 1.0)
     matrix = matrix / spread[:, :, None] / spread[:, None, :]
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > SMALLEST_EIGENVALUE * values[:, -1:]
+    identified = (kept.all(axis=1) | singular)[:, None, None]
+    root = vectors * np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[:, None, :]
     # Held parameters are known: they add nothing to the variance of the intercept.
-    back = jnp.where(free[:, None, :], back, 0.0) / spread[:, None, :]
-    invert = _inverse_root if num_classes == 1 else _pseudo_inverse_root
-    root = jnp.einsum("kij,klj->kil", invert(matrix), back)
-    result = jnp.einsum("kij,kil->kjl", root, root)
-    return jnp.where(both, result, jnp.nan) * factor[:, None, None]
-
-
-def _inverse_root(matrix: Any) -> Any:
-    """R with R' R the inverse of each matrix; NaN where that is not positive definite."""
-    factor = jnp.linalg.cholesky(matrix)
-    pivot = jnp.diagonal(factor, axis1=-2, axis2=-1)
-    definite = jnp.all(pivot**2 > SMALLEST_PIVOT, axis=-1)[:, None, None]
-    eye = jnp.broadcast_to(jnp.eye(matrix.shape[-1]), matrix.shape)
-    root = jax.scipy.linalg.solve_triangular(factor, eye, lower=True)
-    return jnp.where(definite, root, jnp.nan)
-
-
-def _pseudo_inverse_root(matrix: Any) -> Any:
-    """As `_inverse_root` without the null space: shifts of all classes change nothing."""
-    values, vectors = jnp.linalg.eigh(matrix)
-    kept = values > 1e-12 * values[:, -1:]
-    size = jnp.where(kept, jnp.where(kept, values, 1.0) ** -0.5, 0.0)
-    return size[:, :, None] * jnp.swapaxes(vectors, -1, -2)
+    root = (np.where(free[:, None, :], back, 0.0) / spread[:, None, :]) @ root
+    result = root @ np.swapaxes(root, -1, -2)
+    return np.where(both & identified, result, np.nan) * factor[:, None, None]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 
 def positive_array(name: str, value: Any) -> np.ndarray:
@@ -23,3 +25,8 @@ def positive_array(name: str, value: Any) -> np.ndarray:
 def plain(value: Any) -> Any:
     """Return a float where the array is 0-d, so that representations read well."""
     return float(value) if np.ndim(value) == 0 and value is not None else value
+
+
+def cast(value: Any, *like: Any) -> Array:
+    """Give a setting the precision of the arrays it meets."""
+    return jnp.asarray(value, jnp.result_type(0.5, *like))

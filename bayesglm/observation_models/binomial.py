@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
-from bayesglm.observation_models._settings import plain, positive_array
+from bayesglm.observation_models._settings import cast, plain, positive_array
 from bayesglm.observation_models.base import Observations
 
 
@@ -38,9 +38,9 @@ class BinomialObservations(Observations):
     >>> import jax.numpy as jnp
     >>> from bayesglm import links
     >>> from bayesglm.observation_models import BinomialObservations
-    >>> family = BinomialObservations(trials=3)
-    >>> print(jnp.exp(family.log_density(jnp.arange(4.0), 0.0, links.logistic, 1.0)).round(3))
-    [0.125 0.375 0.375 0.125]
+    >>> family = BinomialObservations(trials=2)
+    >>> print(jnp.exp(family.log_density(jnp.arange(3.0), 0.0, links.logistic, 1.0)).round(2))
+    [0.25 0.5  0.25]
     """
 
     trials: Any
@@ -106,12 +106,13 @@ class BinomialObservations(Observations):
 
     @override
     def in_support(self, y):
-        return (y >= 0) & (y <= self._trials(y))
+        return (y >= 0) & (y <= np.asarray(self._trials(y)))
 
     @override
     def get_params(self, deep=True):
         return {"trials": plain(self.trials.squeeze(-1) if self.trials.ndim else self.trials)}
 
     def _trials(self, like: Any) -> Any:
-        """Trials in the rows of an array of shape (n,) or (n, K)."""
-        return self.trials[:, 0] if self.trials.ndim and np.ndim(like) == 1 else self.trials
+        """Trials in the rows of an array of shape (n,) or (n, K), in its precision."""
+        flat = self.trials.ndim and np.ndim(like) == 1
+        return cast(self.trials[:, 0] if flat else self.trials, like)

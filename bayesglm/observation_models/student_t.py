@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bayesglm import _log_densities, links
 from bayesglm.observation_models import _scale
-from bayesglm.observation_models._settings import plain, positive_array
+from bayesglm.observation_models._settings import cast, plain, positive_array
 from bayesglm.observation_models.base import Observations, derivative
 
 
@@ -60,12 +60,12 @@ class StudentTObservations(Observations):
 
     @override
     def log_density(self, y, eta, link, scale):
-        return _log_densities.student_t(y, link(eta), scale, self.df)
+        return _log_densities.student_t(y, link(eta), scale, cast(self.df, y, eta))
 
     @override
     def fisher_weight(self, eta, link, scale):
-        slope = derivative(link, eta)
-        return jnp.square(slope) * (self.df + 1.0) / ((self.df + 3.0) * scale)
+        slope, df = derivative(link, eta), cast(self.df, eta)
+        return jnp.square(slope) * (df + 1.0) / ((df + 3.0) * scale)
 
     @override
     def variance(self, mean, scale):

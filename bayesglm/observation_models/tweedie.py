@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _tweedie, links
-from bayesglm.observation_models._settings import plain, positive_array
+from bayesglm.observation_models._settings import cast, plain, positive_array
 from bayesglm.observation_models.base import Observations
 
 
@@ -61,11 +61,12 @@ class TweedieObservations(Observations):
 
     @override
     def log_density(self, y, eta, link, scale):
-        return _tweedie.log_density(y, link.log_mean(eta), scale, self.power)
+        return _tweedie.log_density(y, link.log_mean(eta), scale, cast(self.power, y, eta))
 
     @override
     def kernel(self, y, eta, link, scale):
-        log_mean, a, b = link.log_mean(eta), 2.0 - self.power, self.power - 1.0
+        log_mean, power = link.log_mean(eta), cast(self.power, y, eta)
+        a, b = 2.0 - power, power - 1.0
         return y * jnp.exp(-b * log_mean) / b + jnp.exp(a * log_mean) / a
 
     @override
@@ -78,7 +79,7 @@ class TweedieObservations(Observations):
 
     @override
     def unit_deviance(self, y, mean, scale):
-        return 2.0 * _tweedie.half_deviance(y, jnp.log(mean), self.power) / scale
+        return 2.0 * _tweedie.half_deviance(y, jnp.log(mean), cast(self.power, y, mean)) / scale
 
     @override
     def sample(self, key, mean, scale):

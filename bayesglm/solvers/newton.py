@@ -20,6 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.lax import linalg
 
 SUFFICIENT_DECREASE = 1e-4
 SMALLEST_STEP = 2.0**-40
@@ -98,9 +99,9 @@ class NewtonState(eqx.Module):
     theta
         Accepted parameters, shape (K, D).
     objective
-        Smooth part plus penalty there, shape (K,).
-    information
-        Curvature of the smooth part there, shape (K, D, D).
+        Smooth part plus penalty there, shape (K,); infinite before the first evaluation.
+    precision
+        Curvature there, with that of the penalty if it is smooth, shape (K, D, D).
     direction, decrease, step
         Proposed direction (K, D), the decrease it predicts and its length (K,).
     residual, threshold, unit
@@ -108,7 +109,7 @@ class NewtonState(eqx.Module):
     first_objective, first_unit
         At the start: they set the scale of rounding.
     num_steps, limit
-        Accepted steps and how many there may be, shape (K,).
+        Accepted steps, -1 before the first evaluation, and how many there may be, shape (K,).
     stalled
         True where no shorter step lowers the objective, shape (K,).
     num_evaluations
@@ -117,7 +118,7 @@ class NewtonState(eqx.Module):
 
     theta: Any
     objective: Any
-    information: Any
+    precision: Any
     direction: Any
     decrease: Any
     step: Any
@@ -142,65 +143,53 @@ class NewtonState(eqx.Module):
         return self.converged | self.stalled | (self.num_steps >= self.limit)
 
 
-def start(problem: AbstractProblem, theta: Any, tol: Any, limit: Any = 1) -> NewtonState:
-    """State at ``theta``, with the first direction, before at most ``limit`` steps."""
-    found = problem.evaluate(theta)
-    objective = found.value + problem.penalty(theta)
-    direction, decrease, residual, threshold, unit = _propose(
-        problem, theta, found, found.unit, tol
-    )
-    ones = jnp.ones_like(objective)
+def start(theta: Any, limit: Any) -> NewtonState:
+    """State before the first evaluation, which will be at ``theta``."""
+    K, D = theta.shape
+    zeros, ones = jnp.zeros(K, theta.dtype), jnp.ones(K, theta.dtype)
     return NewtonState(
         theta=theta,
-        objective=objective,
-        information=found.information,
-        direction=direction,
-        decrease=decrease,
+        objective=jnp.inf * ones,
+        precision=jnp.zeros((K, D, D), theta.dtype),
+        direction=jnp.zeros_like(theta),
+        decrease=zeros,
         step=ones,
-        residual=residual,
-        threshold=threshold,
-        unit=unit,
-        first_objective=jnp.abs(objective),
-        first_unit=found.unit,
-        num_steps=jnp.zeros(ones.shape, int),
-        limit=jnp.full(ones.shape, limit, int),
-        stalled=jnp.zeros(ones.shape, bool),
-        num_evaluations=jnp.ones((), int),
+        residual=jnp.inf * ones,
+        threshold=zeros,
+        unit=zeros,
+        first_objective=zeros,
+        first_unit=zeros,
+        num_steps=jnp.full(K, -1),
+        limit=jnp.full(K, limit, int),
+        stalled=jnp.zeros(K, bool),
+        num_evaluations=jnp.zeros((), int),
     )
 
 
 def advance(problem: AbstractProblem, state: NewtonState, tol: Any) -> NewtonState:
-    """Try the proposed step: accept it and propose the next, or halve it."""
+    """Evaluate the proposed step: accept it and propose the next, or halve it."""
     trial = state.theta + jnp.where(state.done, 0.0, state.step)[:, None] * state.direction
     found = problem.evaluate(trial)
     objective = found.value + problem.penalty(trial)
-    rounding = 8 * jnp.finfo(objective.dtype).eps
-    rounding *= jnp.maximum(jnp.abs(state.objective), state.first_objective)
-    gain, bound, rounding = (
-        _combine(problem, v)
-        for v in (
-            objective - state.objective,
-            SUFFICIENT_DECREASE * state.step * state.decrease,
-            rounding,
-        )
+    first = state.num_steps < 0
+    first_objective = jnp.where(first, jnp.abs(objective), state.first_objective)
+    first_unit = jnp.where(first, found.unit, state.first_unit)
+    accepted = ~state.done & _is_lower(problem, state, objective)
+    precision, direction, decrease, residual, threshold, unit = _propose(
+        problem, trial, found, first_unit, tol
     )
-    accepted = ~state.done & (gain <= bound + rounding)
-    direction, decrease, residual, threshold, unit = _propose(
-        problem, trial, found, state.first_unit, tol
-    )
-    ones = jnp.ones_like(objective)
     after = NewtonState(
         theta=trial,
         objective=objective,
-        information=found.information,
+        precision=precision,
         direction=direction,
         decrease=decrease,
-        step=ones,
+        step=jnp.ones_like(objective),
         residual=residual,
         threshold=threshold,
         unit=unit,
-        first_objective=state.first_objective,
-        first_unit=state.first_unit,
+        first_objective=first_objective,
+        first_unit=first_unit,
         num_steps=state.num_steps + 1,
         limit=state.limit,
         stalled=state.stalled,
@@ -209,9 +198,22 @@ def advance(problem: AbstractProblem, state: NewtonState, tol: Any) -> NewtonSta
     shorter = eqx.tree_at(
         lambda s: (s.step, s.stalled, s.num_evaluations),
         state,
-        (state.step / 2, state.step < SMALLEST_STEP, after.num_evaluations),
+        (state.step / 2, (state.step < SMALLEST_STEP) | first, after.num_evaluations),
     )
     return _select(accepted, after, shorter, state.done, state)
+
+
+def _is_lower(problem: AbstractProblem, state: NewtonState, objective: Any) -> Any:
+    """Whether the objective fell enough; rounding is forgiven, and a first value is always lower."""
+    rounding = 8 * jnp.finfo(objective.dtype).eps
+    rounding *= jnp.where(
+        jnp.isfinite(state.objective),
+        jnp.maximum(jnp.abs(state.objective), state.first_objective),
+        0.0,
+    )
+    gain = _combine(problem, objective - state.objective)
+    bound = _combine(problem, SUFFICIENT_DECREASE * state.step * state.decrease + rounding)
+    return gain <= bound
 
 
 def minimize(
@@ -228,11 +230,12 @@ def minimize(
     tol
         A problem has converged when its residual is this small in units of its score.
     max_steps
-        Largest number of accepted steps of a problem.
+        Largest number of accepted steps of a problem; with none, ``theta`` is only evaluated.
     """
-    first = start(problem, theta, tol, max_steps)
     return lax.while_loop(
-        lambda s: ~jnp.all(s.done), lambda s: advance(problem, s, tol), first
+        lambda s: ~jnp.all(s.done),
+        lambda s: advance(problem, s, tol),
+        start(theta, max_steps),
     )
 
 
@@ -255,59 +258,49 @@ def positive_solve(matrix: Any, vector: Any) -> tuple[Any, Any]:
     scale = jnp.where(diagonal > 0, diagonal, 1.0) ** -0.5
     scaled = matrix * scale[:, :, None] * scale[:, None, :]
     rhs = (vector * scale)[..., None]
-    factor = jnp.linalg.cholesky(scaled)
+    # The primitives themselves: NumPy's wrappers around them take longer to compile than they do.
+    factor = linalg.cholesky(scaled, symmetrize_input=False)
     pivot = jnp.diagonal(factor, axis1=-2, axis2=-1)
     definite = jnp.all(pivot**2 > SMALLEST_PIVOT, axis=-1)
+    half = linalg.triangular_solve(factor, rhs, left_side=True, lower=True)
+    solution = linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)
 
-    def by_factor():
-        return jax.scipy.linalg.cho_solve((factor, True), rhs)
-
-    def by_spectrum():
+    def where_indefinite():
         finite = jnp.isfinite(scaled).all(axis=(-2, -1), keepdims=True)
-        values, vectors = jnp.linalg.eigh(jnp.where(finite, scaled, jnp.eye(scaled.shape[-1])))
+        vectors, values = linalg.eigh(jnp.where(finite, scaled, 0.0), symmetrize_input=False)
         size = jnp.abs(values)
         kept = size > 1e-12 * size.max(axis=-1, keepdims=True)
         inverse = jnp.where(kept, 1 / jnp.where(kept, size, 1.0), 0.0)
         least = vectors @ (inverse[..., None] * (jnp.swapaxes(vectors, -1, -2) @ rhs))
-        return jnp.where(definite[:, None, None], by_factor(), least)
+        return jnp.where(definite[:, None, None], solution, least)
 
-    solution = lax.cond(jnp.all(definite), by_factor, by_spectrum)
+    solution = lax.cond(jnp.all(definite), lambda: solution, where_indefinite)
     return solution[..., 0] * scale, definite
 
 
 def _propose(problem, theta, found, first_unit, tol):
-    """Direction, predicted decrease, residual and its threshold at ``theta``."""
+    """Precision, direction, predicted decrease, residual, its threshold and unit at ``theta``."""
     unit = jnp.maximum(found.unit, UNIT_FLOOR * first_unit)
     threshold = jnp.maximum(tol * unit, found.noise)
     free = problem.free
     gradient = jnp.where(free, found.gradient, 0.0)
-    information = _restrict(found.information, free)
+    precision = restrict(found.information, free)
     if problem.traits.smooth:
         slope, bend = penalty_derivatives(problem, theta)
         gradient = gradient + jnp.where(free, slope, 0.0)
-        direction = _newton_direction(information, _restrict(bend, free, 0.0), gradient)
+        precision = precision + restrict(bend, free, 0.0)
+        direction, _ = positive_solve(precision, -gradient)
         decrease = jnp.sum(gradient * direction, axis=-1)
         residual = jnp.max(jnp.abs(gradient), axis=-1)
     else:
-        model = _Model(problem, theta, gradient, information)
+        model = _Model(problem, theta, gradient, precision)
         residual = model.residual(theta)
         goal = jnp.maximum(1e-4 * residual, 0.1 * threshold)
         target = model.minimum(goal)
         direction = jnp.where(free, target - theta, 0.0)
         decrease = jnp.sum(gradient * direction, axis=-1)
         decrease += problem.penalty(theta + direction) - problem.penalty(theta)
-    return direction, jnp.minimum(decrease, 0.0), residual, threshold, unit
-
-
-def _newton_direction(information, bend, gradient):
-    """Minus the inverse curvature times the gradient; a penalty that is not convex counts as flat."""
-    direction, definite = positive_solve(information + bend, -gradient)
-    diagonal = jnp.maximum(jnp.diagonal(bend, axis1=-2, axis2=-1), 0.0)
-    convex = lambda: positive_solve(
-        information + diagonal[..., None] * jnp.eye(bend.shape[-1]), -gradient
-    )[0]
-    safe = lax.cond(jnp.all(definite), lambda: direction, convex)
-    return jnp.where(definite[:, None], direction, safe)
+    return precision, direction, jnp.minimum(decrease, 0.0), residual, threshold, unit
 
 
 def penalty_derivatives(problem, theta):
@@ -320,10 +313,11 @@ def penalty_derivatives(problem, theta):
     return gradient(theta), jax.vmap(along, out_axes=-1)(eye)
 
 
-def _restrict(matrix, free, held=1.0):
+def restrict(matrix, free, held=1.0):
     """Cut rows and columns of held parameters out of ``matrix``, leaving ``held`` on the diagonal."""
     inside = free[:, :, None] & free[:, None, :]
-    return jnp.where(inside, matrix, held * jnp.eye(matrix.shape[-1]))
+    eye = jnp.eye(matrix.shape[-1])
+    return jnp.where(inside, matrix, jnp.where(eye > 0, held, 0.0 * held))
 
 
 def _combine(problem, per_problem):
@@ -412,7 +406,7 @@ class _Model(eqx.Module):
         active = self.problem.free & (tangent != 0)
         slope, bend = penalty_derivatives(self.problem, x)
         total = jnp.where(active, self.slope(x) + slope, 0.0)
-        matrix = _restrict(self.information + _restrict(bend, active, 0.0), active)
+        matrix = restrict(self.information + restrict(bend, active, 0.0), active)
         better = x - positive_solve(matrix, total)[0]
         better = self.descend(jnp.where(jnp.isfinite(better), better, x), steps)
         improved = _combine(self.problem, self.residual(better) - self.residual(x)) < 0

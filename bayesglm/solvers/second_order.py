@@ -101,9 +101,9 @@ class AbstractNewton(AbstractSolver):
         return {"tol": 1e-10, "maxiter": 100}
 
     def init_state(self, init_params, *args):
-        """State with the first direction."""
-        problem, pack, _ = _problem(self, init_params, args)
-        return self._state(newton.start(problem, pack(init_params), self.tol))
+        """State before the first evaluation."""
+        _, pack, _ = _problem(self, init_params, args)
+        return self._state(newton.start(pack(init_params), self.maxiter))
 
     def step(self, params, state, *args):
         """One accepted Newton step from ``params`` on the data given."""
@@ -123,7 +123,7 @@ class AbstractNewton(AbstractSolver):
     def _state(self, inner):
         stats = OptimizationInfo(
             jnp.sum(inner.objective),
-            jnp.max(inner.num_steps),
+            jnp.maximum(jnp.max(inner.num_steps), 0),
             jnp.all(inner.converged),
             jnp.any(~inner.converged & (inner.num_steps >= self.maxiter)),
         )
