@@ -22,7 +22,8 @@ class Predictions:
         """Linear predictor (n, K[, C]) and the design it came from."""
         self._require_fitted()
         X, offset = self._features(X, offset, reset=False)
-        design, offset = self._validator.read_features(X, offset)
+        trailing = self._trailing(self._coef.shape[1])
+        design, offset = self._validator.read_features(X, offset, trailing)
         self._check_features(design)
         return self._eta(design, offset), design
 
@@ -112,7 +113,8 @@ class Predictions:
         if score_type == "pseudo-r2-Cohen":
             mean = scoring.mean_response(observations, self.inverse_link_function, eta)
             null = scoring.null_mean(observations, target, data.weight)
-            return tuple(scoring.deviance(observations, target, m) for m in (mean, null))
+            cells = partial(scoring.deviance, observations, self._scale, target)
+            return cells(mean), cells(null)
         link = self.inverse_link_function
         model = scoring.log_density(observations, link, self._scale, target, eta)
         if score_type == "log-likelihood":

@@ -22,7 +22,7 @@ from bayesglm._tree import FeatureLayout
 from bayesglm.exceptions import ConvergenceWarning
 from bayesglm.glm import fitting, identification, stream, validation
 from bayesglm.glm.assemble import Choices
-from bayesglm.glm.design import Design, is_frame, take_column
+from bayesglm.glm.design import Design, is_frame, refuse_duplicate_columns, take_column
 from bayesglm.glm.params import GLMParams
 
 WIDEST_NEWTON = 2000  # parameters of one response: beyond, a Hessian costs more than it saves
@@ -88,6 +88,8 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
 
     def _features(self, X: Any, offset: Any, reset: bool) -> tuple[Any, Any]:
         """Check names and number of features, and take the offset's column out of X."""
+        if is_frame(X):
+            refuse_duplicate_columns(X)
         if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
             validate_data(self, X, skip_check_array=True, reset=reset)
         column = given(self, "offset_column")
@@ -101,7 +103,8 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         """Checked data."""
         X, offset = self._features(X, offset, reset)
         y = self._numeric_response(y, reset)
-        data = self._validator.read(X, y, sample_weight, offset, given(self, "missing"))
+        missing = given(self, "missing")
+        data = self._validator.read(X, y, self._trailing, sample_weight, offset, missing)
         if not self.observation_model.event_ndim:  # labels were checked when they were encoded
             validation.check_support(self.observation_model, data.y, data.weight)
         if reset:
@@ -111,8 +114,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         return data
 
     def _check_features(self, design: Design, num_responses: int | None = None) -> None:
-        """Raise unless features and responses match the fitted ones."""
-        self._require_fitted()
+        """Raise unless features and responses match those seen before."""
         if design.layout.treedef != self._layout.treedef:
             raise TypeError(
                 "X and coef have mismatched structure: "
@@ -123,10 +125,10 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
                 f"Inconsistent number of features: X has {design.array.shape[1]} features, but "
                 f"{type(self).__name__} is expecting {self._layout.num_features} features as input."
             )
-        if num_responses not in (None, self._coef.shape[1]):
+        known = None if self._coef is None else self._coef.shape[1]
+        if None not in (num_responses, known) and num_responses != known:
             raise ValueError(
-                f"Inconsistent number of neurons: y has {num_responses} responses, the model "
-                f"{self._coef.shape[1]}."
+                f"Inconsistent number of neurons: y has {num_responses} responses, the model {known}."
             )
 
     def _choices(self, layout: FeatureLayout, num_responses: int) -> Choices:
@@ -226,7 +228,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         target = self._kernel_response(data.y)
         start = None
         if init_params is not None:
-            start = GLMParams(*self._read_params(init_params, layout, trailing))
+            start = self._read_params(init_params, layout, trailing)
         spec = self._solver(int(np.prod(target.shape[2:])) * (layout.num_features + 1))
         fit, model = fitting.fit_data(
             choices, data, target, trailing, start, spec, self._solver_settings(spec)
@@ -242,10 +244,10 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         self.solver_state_, self.aux_, self._stream = fitting.without_matrices(fit.state), fit.aux, None
         return fit
 
-    def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple[int, ...]) -> Any:
+    def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple[int, ...]) -> GLMParams:
         """User parameters as internal arrays."""
         coef, intercept = validation.read_params(params, trailing, layout)
-        return self._internal(coef), self._internal(intercept[None])[0]
+        return GLMParams(self._internal(coef), self._internal(intercept[None])[0])
 
     def _warn_not_converged(self, fit: fitting.Fit) -> None:
         failed = np.flatnonzero(~fit.converged)

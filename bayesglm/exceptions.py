@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
+from pathlib import Path
+
 from sklearn import exceptions as sklearn_exceptions
 
-__all__ = ["ConvergenceWarning", "DataWarning", "NotFittedError"]
+__all__ = [
+    "ClassesNotSetError",
+    "ConvergenceWarning",
+    "DataWarning",
+    "NotFittedError",
+    "PerfectSeparationWarning",
+]
+
+PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class NotFittedError(sklearn_exceptions.NotFittedError):
@@ -50,3 +63,41 @@ class DataWarning(UserWarning):
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", DataWarning)
     """
+
+
+class ClassesNotSetError(NotFittedError, RuntimeError):
+    """A classifier was asked for something before it knew its labels.
+
+    Examples
+    --------
+    >>> from bayesglm.exceptions import ClassesNotSetError
+    >>> issubclass(ClassesNotSetError, RuntimeError)
+    True
+    """
+
+
+class PerfectSeparationWarning(DataWarning):
+    """Some combination of features predicts responses perfectly: its estimate is infinite.
+
+    The likelihood rises for ever along that combination, so the coefficients are where the solver
+    stopped, and their standard errors mean nothing. A regularizer or a prior makes them finite.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from bayesglm.exceptions import PerfectSeparationWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", PerfectSeparationWarning)
+
+    References
+    ----------
+    Albert and Anderson (1984), *Biometrika* 71, 1-10.
+    """
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn, pointing at the line outside this package that led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -32,7 +32,7 @@ LONGLEY_DIGITS = 9
 
 @pytest.fixture(autouse=True)
 def double_precision():
-    """Results are handed out in the precision of the session; here that is 64 bits."""
+    """Results are handed out in the precision JAX is set to; here that is 64 bits."""
     with jax.enable_x64(True):
         yield
 

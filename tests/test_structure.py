@@ -38,6 +38,7 @@ RANKS = {
     "bayesglm.inference": 2,
     "bayesglm.glm.params": 2,
     "bayesglm.glm.assemble": 3,
+    "bayesglm.glm.checks": 3,
     "bayesglm.glm.design": 3,
     "bayesglm.glm.dispersion": 3,
     "bayesglm.glm.fitting": 3,

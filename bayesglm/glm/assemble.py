@@ -17,6 +17,7 @@ from bayesglm.glm.loss import Loss, StandardizedPenalty
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.validation import Data
 
+FEWEST_ROWS = 64  # smaller data are padded to this
 ALIGNMENT = 64  # bytes; arrays aligned so are handed to the device without another copy
 
 
@@ -93,7 +94,10 @@ class Assembled:
 
 
 def bucket(count: int) -> int:
-    """Round up to at most an eighth more, so that nearly equal sizes share a program."""
+    """Round up to at most an eighth more, so that nearly equal sizes share a program.
+
+    Few rows, up to a block, cost nothing: they all share one size.
+    """
     step = 2 ** max(int(np.floor(np.log2(count))) - 3, 0)
     return -(-count // step) * step
 
@@ -110,7 +114,7 @@ def to_rows(data: Data, y: np.ndarray) -> Rows:
     """
     n, p = data.design.array.shape
     block = block_rows(p, int(np.prod(y.shape[1:])))
-    length = bucket(n) if n <= block else block * bucket(-(-n // block))
+    length = bucket(max(n, FEWEST_ROWS)) if n <= block else block * bucket(-(-n // block))
     block = min(block, length)
     pad = partial(_padded, length=length)
     weight = data.weight / data.weight.sum(axis=0)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from bayesglm._parameters import given
 from bayesglm.base_regressor import BaseRegressor
+from bayesglm.exceptions import ClassesNotSetError
 from bayesglm.glm import scoring
 from bayesglm.glm.design import is_frame, is_time_series
 from bayesglm.glm.validation import GLMValidator, read_feature_mask
@@ -28,7 +29,7 @@ class ClassifierGLM(BaseRegressor):
     Parameters
     ----------
     n_classes
-        Number of classes C, at least 2.
+        Number of classes C, at least 2; None takes as many as `fit` finds labels.
     inverse_link_function
         Log-probabilities as a function of the linear predictors; None is the log-softmax.
     regularizer
@@ -124,7 +125,7 @@ class ClassifierGLM(BaseRegressor):
 
     def _check_classes(self, method: str) -> None:
         if self.classes_ is None:
-            raise RuntimeError(
+            raise ClassesNotSetError(
                 f"Classes are not set. Must call ``set_classes`` before calling ``{method}``."
             )
 
@@ -159,6 +160,12 @@ class ClassifierGLM(BaseRegressor):
         if y is not None:
             self.set_classes(y)
         return super().fit(X, y, init_params, sample_weight, offset)
+
+    @override
+    def partial_fit(self, X, y, sample_weight=None, offset=None, classes=None):
+        if self.classes_ is None:
+            self.set_classes(y if classes is None else classes)
+        return super().partial_fit(X, y, sample_weight, offset)
 
     @override
     def _predict(self, eta):

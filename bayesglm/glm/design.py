@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +165,16 @@ def _leaf_matrix(leaf: Any) -> np.ndarray:
     return to_matrix(leaf.values if is_time_series(leaf) else leaf, "X")
 
 
+def refuse_duplicate_columns(frame: Any) -> None:
+    """Raise ValueError if two columns of a DataFrame have the same name."""
+    label, count = max(Counter(frame.columns).items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise ValueError(
+            f"Columns of X must have different names; {label!r} occurs {count} times. Rename or "
+            "drop them."
+        )
+
+
 def frame_values(frame: Any, name: str) -> np.ndarray:
     """Numbers of a DataFrame; nullable entries become NaN."""
     is_polars = type(frame).__module__.split(".")[0] == "polars"
@@ -178,6 +189,7 @@ def frame_values(frame: Any, name: str) -> np.ndarray:
 
 
 def _column_values(column: Any, label: Any, name: str, is_polars: bool) -> np.ndarray:
+    """Numbers of one column of a DataFrame."""
     kind = str(column.dtype)
     if is_polars:
         numeric = column.dtype.is_numeric() or kind == "Boolean"
@@ -191,8 +203,8 @@ def _column_values(column: Any, label: Any, name: str, is_polars: bool) -> np.nd
             values = column.to_numpy(dtype=float, na_value=np.nan)
     if not numeric:
         first = next(iter(values), None)
-        error = ValueError if isinstance(first, str) else TypeError
-        raise error(
+        text = isinstance(first, str) and not kind.lower().startswith(("cat", "enum"))
+        raise (ValueError if text else TypeError)(
             f"`{name}` must hold numbers; column {label!r} has dtype {kind} (first value {first!r}). "
             "Encode it, for example with scikit-learn's OneHotEncoder."
         )
@@ -207,8 +219,10 @@ def to_matrix(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be 2-dimensional; got shape {array.shape}.{hint}")
     for axis, what in enumerate(("sample(s)", "feature(s)")):
         if array.shape[axis] == 0:
+            hint = " For an intercept alone, pass one column of zeros." * axis
             raise ValueError(
-                f"Found array with 0 {what} (shape={array.shape}) while a minimum of 1 is required."
+                f"Found array with 0 {what} (shape={array.shape}) while a minimum of 1 is "
+                f"required.{hint}"
             )
     return array
 
@@ -227,8 +241,10 @@ def to_float(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
     if array.dtype.kind in "USMmV":
-        raise ValueError(
-            f"X and y should be array-like objects of numbers; {name} has dtype {array.dtype}."
+        text = array.dtype.kind in "US"
+        hint = " Convert them with `.astype(float)`; labels are for `ClassifierGLM`." * text
+        raise (ValueError if text else TypeError)(
+            f"X and y should be array-like objects of numbers; {name} has dtype {array.dtype}.{hint}"
         )
     if array.dtype.kind == "O":
         return _from_objects(array, name)
@@ -241,7 +257,10 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     for index, item in enumerate(flat):
         if isinstance(item, str | bytes):
             where = tuple(int(i) for i in np.unravel_index(index, array.shape))
-            raise ValueError(f"{name} must hold numbers; entry {where} is the text {item!r}.")
+            raise ValueError(
+                f"{name} must hold numbers; entry {where} is the text {item!r}. Encode it; labels "
+                "are for `ClassifierGLM`."
+            )
         if isinstance(item, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: {name} holds {item!r}.")
     missing = [item is None or type(item).__name__ in ("NAType", "NaTType") for item in flat]

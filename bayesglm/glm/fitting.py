@@ -29,7 +29,7 @@ CANONICAL = frozenset(
     }
 )
 MOST_ROUNDS = 100  # of coefficients and dispersion in turn
-MARGIN = 10.0  # a solver's own test uses the score at its start, the verdict that at the end
+MARGIN = 30.0  # a solver's own test uses the score at its start, the verdict that at the end
 FOREIGN_TOLERANCE = 1e-4  # scaled gradient asked of a solver that names no tolerance of its own
 SCALE_TOLERANCE = 1e-9  # on the log of the dispersion, where its likelihood is flat to 1e-18
 

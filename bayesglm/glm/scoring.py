@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
-from bayesglm.glm.assemble import bucket
+from bayesglm.glm.assemble import FEWEST_ROWS, bucket
 
 CHUNK_ROWS = 65536
 
@@ -32,7 +32,7 @@ def by_rows(function: Any, *arrays: np.ndarray) -> np.ndarray:
     n = len(arrays[0])
     if n == 0:
         return np.asarray(function(*arrays))
-    extra = bucket(n) - n
+    extra = bucket(max(n, FEWEST_ROWS)) - n
     padded = [np.concatenate([a, np.repeat(a[-1:], extra, axis=0)]) if extra else a for a in arrays]
     return np.asarray(function(*padded))[:n]
 
@@ -48,8 +48,8 @@ def _log_density(observations, link, scale, y, eta):
 
 
 @eqx.filter_jit
-def _deviance(observations, y, mean):
-    return observations.unit_deviance(y, mean, jnp.ones(mean.shape[1 : 2]))
+def _deviance(observations, scale, y, mean):
+    return observations.unit_deviance(y, mean, scale)
 
 
 def mean_response(observations: Any, link: Any, eta: np.ndarray) -> np.ndarray:
@@ -64,9 +64,13 @@ def log_density(
     return by_rows(lambda a, e: _log_density(observations, link, jnp.asarray(scale), a, e), y, eta)
 
 
-def deviance(observations: Any, y: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Unit deviance of each cell at unit dispersion, shape (n, K)."""
-    return by_rows(lambda a, m: _deviance(observations, a, m), y, mean)
+def deviance(
+    observations: Any, scale: np.ndarray, y: np.ndarray, mean: np.ndarray
+) -> np.ndarray:
+    """Unit deviance of each cell, shape (n, K): at unit dispersion where it is a mere divisor."""
+    if observations.scale_estimator in ("none", "moments"):
+        scale = np.ones(mean.shape[1:2])
+    return by_rows(lambda a, m: _deviance(observations, jnp.asarray(scale), a, m), y, mean)
 
 
 def null_mean(observations: Any, y: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import DataWarning
+from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm.glm.checks import missing_rows, refuse_extreme, refuse_tiny
 from bayesglm.glm.design import Design, is_frame, is_time_series, read_design, to_float
 
 
@@ -25,7 +26,7 @@ class Data:
     weight
         Case weights, shape (n, 1), or (n, K) where cells are missing; zero there.
     offset
-        Shape (n, 1), (n, K) or (n, K, C); None without.
+        Shape (n, 1) or (n, K), for classifiers (n, 1, 1) or (n, K, C); None without.
     """
 
     design: Design
@@ -55,39 +56,74 @@ class GLMValidator:
     other: str
 
     def read(
-        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, missing: str = "drop"
+        self,
+        X: Any,
+        y: Any,
+        trailing: Callable[[int], tuple[int, ...]],
+        sample_weight: Any = None,
+        offset: Any = None,
+        missing: str = "drop",
     ) -> Data:
-        """Convert and check observations; see `Data`."""
-        design, offset = self.read_features(X, offset)
+        """Convert and check observations; see `Data`.
+
+        ``trailing`` gives the shape of one row of offsets for a number of responses.
+        """
+        design = read_design(X)
         y = self.read_response(y, X)
         if len(y) != len(design.array):
             raise ValueError(
                 "X and y must have the same number of samples; got "
                 f"{len(design.array)} and {len(y)}."
             )
+        refuse_extreme(design.array, "X", design.labels)
+        refuse_extreme(y, "y")
+        refuse_tiny(y, "y")
         weight = read_weight(sample_weight, y.shape)
-        refuse_infinite(y, "y")
-        lost_rows = missing_rows(design.array)
         if offset is not None:
-            refuse_not_finite(offset, "offset")
-        lost_cells = np.isnan(y)
+            offset = self.read_offset(offset, len(y), trailing(y.shape[1]))
+        lost_rows, lost_cells = missing_rows(design.array), np.isnan(y)
         report_missing(lost_rows, lost_cells, missing)
-        return _without_missing(design, y, weight, offset, lost_rows, lost_cells)
+        data = _without_missing(design, y, weight, offset, lost_rows, lost_cells)
+        refuse_empty_responses(data)
+        return data
 
-    def read_features(self, X: Any, offset: Any = None) -> tuple[Design, np.ndarray | None]:
-        """Convert and check features and offset; NaN is let through."""
+    def read_features(
+        self, X: Any, offset: Any, trailing: tuple[int, ...]
+    ) -> tuple[Design, np.ndarray | None]:
+        """Convert and check features and offset; NaN in X is let through."""
         design = read_design(X)
-        refuse_infinite(design.array, "X", design.labels)
-        return design, None if offset is None else self.read_offset(offset, len(design.array))
+        refuse_extreme(design.array, "X", design.labels)
+        if offset is not None:
+            offset = self.read_offset(offset, len(design.array), trailing)
+        return design, offset
 
-    def read_offset(self, offset: Any, num_rows: int) -> np.ndarray:
-        """Offsets, shape (n, 1) or as given with more axes."""
+    def read_offset(
+        self, offset: Any, num_rows: int, trailing: tuple[int, ...]
+    ) -> np.ndarray:
+        """Offsets of the linear predictors, one per row or for each of their entries.
+
+        Parameters
+        ----------
+        offset
+            Shape (n,) or (n, *trailing).
+        num_rows, trailing
+            What the linear predictor's shape is for the user: (n, *trailing).
+
+        Returns
+        -------
+        Shape (n, 1) or (n, K), for classifiers (n, 1, 1) or (n, K, C).
+        """
         array = to_float(offset, "offset").astype(float, copy=False)
-        if array.ndim == 0 or len(array) != num_rows:
+        internal = (num_rows, 1, *trailing) if self.y_ndim == 1 else (num_rows, *trailing)
+        alike = (num_rows, *(1,) * (len(internal) - 1))
+        allowed = {(num_rows,): alike, alike: alike, (num_rows, *trailing): internal}
+        if array.shape not in allowed:
+            shapes = " or ".join(map(str, dict.fromkeys([(num_rows,), (num_rows, *trailing)])))
             raise ValueError(
-                f"`offset` must have one entry per row, {num_rows}; got shape {array.shape}."
+                f"`offset` must have one entry per row, shape {shapes}; got shape {array.shape}."
             )
-        return array[:, None] if array.ndim == 1 else array
+        refuse_extreme(array, "offset", missing=False)
+        return array.reshape(allowed[array.shape])
 
     def read_response(self, y: Any, X: Any = None) -> np.ndarray:
         """Responses as floats, shape (n, K); NaN marks a missing cell."""
@@ -110,11 +146,10 @@ class GLMValidator:
         if self.y_ndim == 1 and array.ndim == 2 and array.shape[1] == 1:
             from sklearn.exceptions import DataConversionWarning
 
-            warnings.warn(
+            warn_user(
                 f"A column-vector y was passed when a 1d array was expected: shape {array.shape}. "
                 "Pass y.ravel().",
                 DataConversionWarning,
-                stacklevel=5,
             )
             return array
         raise ValueError(
@@ -141,7 +176,7 @@ def read_weight(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(
             f"`sample_weight` must have shape {shape[:1]}, one weight per row; got {array.shape}."
         )
-    refuse_not_finite(array, "sample_weight")
+    refuse_extreme(array, "sample_weight", missing=False)
     if (array < 0).any():
         first = int(np.argmax((array < 0).reshape(len(array), -1).any(axis=1)))
         raise ValueError(
@@ -154,36 +189,15 @@ def read_weight(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def missing_rows(array: np.ndarray) -> np.ndarray:
-    """Rows with a NaN, shape (n,); cheap where there is none."""
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):
-            return np.zeros(len(array), bool)
-    return np.isnan(array).any(axis=1)
-
-
-def refuse_infinite(array: np.ndarray, name: str, labels: list[str] | None = None) -> None:
-    """Raise ValueError naming the first infinite entry."""
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):
-            return
-    _refuse(np.isinf(array), array, name, "infinite", labels)
-
-
-def refuse_not_finite(array: np.ndarray, name: str) -> None:
-    """Raise ValueError naming the first entry that is not finite."""
-    _refuse(~np.isfinite(array), array, name, "not finite", None)
-
-
-def _refuse(bad, array, name, what, labels):
-    if not bad.any():
-        return
-    where = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
-    column = f" (column {labels[where[1]]!r})" if labels is not None and len(where) > 1 else ""
-    raise ValueError(
-        f"`{name}` must be finite; {int(bad.sum())} entries are {what} (inf or NaN), the first at "
-        f"{where}{column}. Remove or correct them."
-    )
+def refuse_empty_responses(data: Data) -> None:
+    """Raise ValueError naming responses that no row is left of."""
+    empty = np.flatnonzero(~(data.num_rows > 0))
+    if empty.size:
+        which = f" of responses {empty[:10].tolist()}" if data.y.shape[1] > 1 else ""
+        raise ValueError(
+            f"No entry of y{which} is observed with a weight above zero: nothing is left to fit. "
+            "Leave them out."
+        )
 
 
 def report_missing(rows: np.ndarray, cells: np.ndarray, missing: str) -> None:
@@ -202,7 +216,7 @@ def report_missing(rows: np.ndarray, cells: np.ndarray, missing: str) -> None:
         raise ValueError("At least a NaN or an Inf at all sample points: nothing is left to fit.")
     if missing == "raise":
         raise ValueError(f"{'; '.join(counted)}. Remove them or use missing='drop'.")
-    warnings.warn(f"{'; '.join(counted)}; they are left out.", DataWarning, stacklevel=5)
+    warn_user(f"{'; '.join(counted)}; they are left out.", DataWarning)
 
 
 def _without_missing(design, y, weight, offset, lost_rows, lost_cells):
@@ -237,11 +251,10 @@ def check_support(observations: Any, y: np.ndarray, weight: np.ndarray) -> None:
         broken = counted & (y != np.round(y))
         if broken.any():
             row = int(np.argmax(broken.any(axis=1)))
-            warnings.warn(
+            warn_user(
                 f"{int(broken.sum())} entries of y are not integers (first in row {row}): the "
                 f"{name} likelihood is used as a quasi-likelihood.",
                 DataWarning,
-                stacklevel=5,
             )
 
 
@@ -254,6 +267,8 @@ def read_params(params: Any, trailing: tuple[int, ...], layout: Any) -> tuple:
     coef, intercept = params
     leaves = _param_leaves(coef, layout)
     intercept = _numeric(intercept)
+    if not all(np.isfinite(part).all() for part in (*leaves, intercept)):
+        raise ValueError("Params must be finite; some coefficients or intercepts are NaN or inf.")
     expected = trailing or (1,)
     if intercept.shape != expected:
         raise ValueError(

@@ -57,8 +57,8 @@ class BinomialObservations(Observations):
     @property
     @override
     def support(self):
-        most = self.trials.max()
-        return f"counts of successes from 0 to {'at most ' * self.trials.ndim}{most:g}"
+        most = "at most " if self.trials.ndim else ""
+        return f"counts of successes from 0 to {most}{self.trials.max():g}"
 
     @property
     @override

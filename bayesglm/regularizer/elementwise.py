@@ -78,7 +78,8 @@ class Lasso(Regularizer):
         """Return the penalty with one weight per coefficient."""
         del scales
         l1 = check_strength(coef_strength(strength, shape))
-        return ElasticNetPenalty(jnp.asarray(l1), jnp.zeros(()), smooth=False)
+        # Zeros of the same shape as an elastic net's weights: the two share a program.
+        return ElasticNetPenalty(jnp.asarray(l1), jnp.zeros(l1.shape), smooth=False)
 
 
 class ElasticNet(Regularizer):

@@ -1,14 +1,14 @@
 """Solvers: find the minimum of a penalised loss. They know nothing of GLMs."""
 
+from bayesglm.solvers.accelerated_gradient import GradientDescent as GradientDescent
+from bayesglm.solvers.accelerated_gradient import ProximalGradient as ProximalGradient
 from bayesglm.solvers.base import AbstractSolver as AbstractSolver
 from bayesglm.solvers.base import OptimizationInfo as OptimizationInfo
 from bayesglm.solvers.base import SolverProtocol as SolverProtocol
 from bayesglm.solvers.base import SolverState as SolverState
 from bayesglm.solvers.optax_solvers import BFGS as BFGS
 from bayesglm.solvers.optax_solvers import LBFGS as LBFGS
-from bayesglm.solvers.optax_solvers import GradientDescent as GradientDescent
 from bayesglm.solvers.optax_solvers import NonlinearCG as NonlinearCG
-from bayesglm.solvers.proximal_gradient import ProximalGradient as ProximalGradient
 from bayesglm.solvers.registry import SolverSpec as SolverSpec
 from bayesglm.solvers.registry import get_solver as get_solver
 from bayesglm.solvers.registry import get_solver_documentation as get_solver_documentation

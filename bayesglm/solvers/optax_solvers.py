@@ -159,48 +159,6 @@ class BFGS(AbstractOptaxSolver):
         return _quasi_newton(stepsize, 100, True)
 
 
-class GradientDescent(AbstractOptaxSolver):
-    """Gradient descent with backtracking, or with a fixed step and Nesterov's momentum.
-
-    Parameters
-    ----------
-    unregularized_loss, regularizer, regularizer_strength, has_aux, init_params
-        See `bayesglm.solvers.base.AbstractSolver`.
-    tol, maxiter
-        Largest scaled gradient of a converged fit, and largest number of steps.
-    stepsize
-        Fixed step; None or a number that is not positive searches.
-    momentum
-        Momentum of a fixed step, in [0, 1); None for none.
-    acceleration
-        Whether the momentum is Nesterov's.
-    maxls, decrease_factor
-        Largest number of backtracking steps, and the factor of each.
-
-    References
-    ----------
-    Nocedal and Wright (2006), *Numerical Optimization*, 2nd ed., algorithm 3.1.
-    """
-
-    @classmethod
-    def settings(cls):
-        """Settings and their defaults."""
-        return _first_order_settings(
-            stepsize=None, momentum=None, acceleration=True, maxls=15, decrease_factor=0.5
-        )
-
-    @staticmethod
-    @lru_cache
-    def build(stepsize, momentum, acceleration, maxls, decrease_factor):
-        """`optax.sgd`."""
-        if _is_fixed(stepsize):
-            return optax.with_extra_args_support(optax.sgd(stepsize, momentum, acceleration))
-        search = optax.scale_by_backtracking_linesearch(
-            maxls, decrease_factor=decrease_factor, store_grad=True
-        )
-        return optax.chain(optax.sgd(1.0, momentum, acceleration), search)
-
-
 class NonlinearCG(AbstractOptaxSolver):
     """Nonlinear conjugate gradients (Polak-Ribiere, restarted) with a zoom line search.
 

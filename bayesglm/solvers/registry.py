@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from bayesglm.solvers.accelerated_gradient import GradientDescent, ProximalGradient
 from bayesglm.solvers.base import SolverProtocol
-from bayesglm.solvers.optax_solvers import BFGS, LBFGS, CustomOptax, GradientDescent, NonlinearCG
-from bayesglm.solvers.proximal_gradient import ProximalGradient
+from bayesglm.solvers.optax_solvers import BFGS, LBFGS, CustomOptax, NonlinearCG
 from bayesglm.solvers.second_order import Newton, ProximalNewton
 from bayesglm.solvers.variance_reduced import SVRG, ProxSVRG
 

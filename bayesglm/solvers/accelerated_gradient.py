@@ -1,4 +1,4 @@
-"""Accelerated proximal gradient with backtracking, for any penalty with a proximal operator."""
+"""Accelerated gradient descent with backtracking, plain and proximal."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from bayesglm.solvers.base import (
 )
 
 
+GROWTH = 1.1  # of the step between searches
+
+
 class _Inner(eqx.Module):
     """Extrapolated point, momentum, step size and unit of the gradient."""
 
@@ -28,28 +31,11 @@ class _Inner(eqx.Module):
     unit: Any
 
 
-class ProximalGradient(AbstractSolver):
-    """FISTA with backtracking and restarts.
+class AbstractAcceleratedGradient(AbstractSolver):
+    """Shared by `GradientDescent` and `ProximalGradient`: FISTA with backtracking and restarts.
 
-    Parameters
-    ----------
-    unregularized_loss, regularizer, regularizer_strength, has_aux, init_params
-        See `bayesglm.solvers.base.AbstractSolver`.
-    tol
-        Largest scaled Karush-Kuhn-Tucker residual of a converged fit.
-    maxiter
-        Largest number of steps.
-    stepsize
-        Fixed step; None or a number that is not positive searches.
-    maxls, decrease_factor, max_stepsize
-        Largest number of backtracking steps, the factor of each, and the longest step.
-    acceleration
-        Whether to extrapolate.
-
-    References
-    ----------
-    Beck and Teboulle (2009), A fast iterative shrinkage-thresholding algorithm.
-    O'Donoghue and Candes (2015), Adaptive restart for accelerated gradient schemes.
+    A step is short enough when the gradient changes along it by no more than its inverse length
+    times the step: unlike a test on values, that holds to the last digits.
     """
 
     tol: Any
@@ -109,10 +95,8 @@ class ProximalGradient(AbstractSolver):
     def step(self, params, state, *args):
         """One extrapolated proximal gradient step."""
         inner, stats = state.solver_state, state.stats
-        f = lambda p: self.value(p, *args)
-        value, gradient = jax.value_and_grad(f)(inner.point)
-        prox = self.regularizer.get_proximal_operator(params, self.strength)
-        new, step = self._search(f, prox, inner, value, gradient)
+        slope = lambda p: jax.grad(self._smooth(params))(p, *args)
+        new, step = self._search(slope, self._operator(params), inner, slope(inner.point))
         residual = jax.tree.map(lambda a, b: (a - b) / step, inner.point, new)
         converged = largest_ratio(residual, inner.unit) <= self.tol
         point, momentum = self._extrapolate(params, new, inner)
@@ -125,12 +109,11 @@ class ProximalGradient(AbstractSolver):
         )
         return new, SolverState(_Inner(point, momentum, step, inner.unit), info)
 
-    def _search(self, f, prox, inner, value, gradient):
-        """Longest step, of those tried, for which the quadratic bound holds."""
+    def _search(self, slope, operator, inner, gradient):
+        """Longest step, of those tried, along which the gradient changes little."""
 
         def candidate(step):
-            moved = jax.tree.map(lambda p, g: p - step * g, inner.point, gradient)
-            return prox(moved, None, step)
+            return operator(jax.tree.map(lambda p, g: p - step * g, inner.point, gradient), step)
 
         if not self.searches:
             return candidate(self.stepsize), jnp.asarray(self.stepsize)
@@ -139,13 +122,11 @@ class ProximalGradient(AbstractSolver):
             step, tries = carry
             new = candidate(step)
             change = optax.tree.sub(new, inner.point)
-            square = optax.tree.vdot(change, change)
-            bound = value + optax.tree.vdot(gradient, change) + square / (2 * step)
-            noise = 1e-14 * jnp.abs(value)
-            return ~(f(new) <= bound + noise) & (tries < self.maxls)
+            bend = optax.tree.vdot(optax.tree.sub(slope(new), gradient), change)
+            return ~(bend <= optax.tree.vdot(change, change) / step) & (tries < self.maxls)
 
         shorten = lambda carry: (carry[0] * self.decrease_factor, carry[1] + 1)
-        longest = jnp.minimum(inner.stepsize * 1.5, self.max_stepsize)
+        longest = jnp.minimum(inner.stepsize * GROWTH, self.max_stepsize)
         step, _ = jax.lax.while_loop(too_long, shorten, (longest, 0))
         return candidate(step), step
 
@@ -160,3 +141,64 @@ class ProximalGradient(AbstractSolver):
         factor = (momentum - 1) / following
         point = jax.tree.map(lambda n, c: n + factor * c, new, change)
         return point, following
+
+    def _smooth(self, params):
+        """Return the part that is followed by its gradient."""
+        return self.penalized(params)
+
+    def _operator(self, params):
+        """What is done after a gradient step of a given length."""
+        return lambda moved, step: moved
+
+
+class GradientDescent(AbstractAcceleratedGradient):
+    """Accelerated gradient descent for smooth penalties.
+
+    Parameters
+    ----------
+    unregularized_loss, regularizer, regularizer_strength, has_aux, init_params
+        See `bayesglm.solvers.base.AbstractSolver`.
+    tol, maxiter
+        Largest scaled gradient of a converged fit, and largest number of steps.
+    stepsize
+        Fixed step; None or a number that is not positive searches.
+    maxls, decrease_factor, max_stepsize
+        Largest number of backtracking steps, the factor of each, and the longest step.
+    acceleration
+        Whether to extrapolate.
+
+    References
+    ----------
+    Nesterov (2004), *Introductory Lectures on Convex Optimization*, section 2.2.
+    O'Donoghue and Candes (2015), Adaptive restart for accelerated gradient schemes.
+    """
+
+
+class ProximalGradient(AbstractAcceleratedGradient):
+    """Accelerated gradient descent on the loss, each step followed by the proximal operator.
+
+    Parameters
+    ----------
+    unregularized_loss, regularizer, regularizer_strength, has_aux, init_params
+        See `bayesglm.solvers.base.AbstractSolver`.
+    tol, maxiter
+        Largest scaled Karush-Kuhn-Tucker residual of a converged fit, and largest number of steps.
+    stepsize
+        Fixed step; None or a number that is not positive searches.
+    maxls, decrease_factor, max_stepsize
+        Largest number of backtracking steps, the factor of each, and the longest step.
+    acceleration
+        Whether to extrapolate.
+
+    References
+    ----------
+    Beck and Teboulle (2009), A fast iterative shrinkage-thresholding algorithm.
+    O'Donoghue and Candes (2015), Adaptive restart for accelerated gradient schemes.
+    """
+
+    def _smooth(self, params):
+        return self.value
+
+    def _operator(self, params):
+        prox = self.regularizer.get_proximal_operator(params, self.strength)
+        return lambda moved, step: prox(moved, None, step)
