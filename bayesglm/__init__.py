@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm.exceptions import ConvergenceWarning as ConvergenceWarning
     from bayesglm.exceptions import DataWarning as DataWarning
     from bayesglm.exceptions import NotFittedError as NotFittedError
+    from bayesglm.exceptions import PerfectSeparationWarning as PerfectSeparationWarning
     from bayesglm.glm import GLM as GLM
     from bayesglm.glm import ClassifierGLM as ClassifierGLM
     from bayesglm.glm import ClassifierPopulationGLM as ClassifierPopulationGLM
@@ -48,6 +49,7 @@ _HOMES = {
     "ConvergenceWarning": "exceptions",
     "DataWarning": "exceptions",
     "NotFittedError": "exceptions",
+    "PerfectSeparationWarning": "exceptions",
 }
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 

@@ -40,6 +40,9 @@ class FittedValues:
         leaves = jax.tree.map(lambda leaf: np.asarray(leaf, float), value)
         self._layout = FeatureLayout.of(jax.tree.map(lambda a: a.reshape(1, len(a), -1)[0].T, leaves))
         self._coef = self._internal(self._layout.join(jax.tree.leaves(leaves)))
+        self._covariance = None
+        if len(self._labels or ()) != self._layout.num_features:
+            self._labels = self._layout.default_names()
 
     @property
     def intercept_(self) -> Any:

@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm.glm import scoring
+from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm.glm import domain, scoring
+from bayesglm.glm.assemble import initial_scale
 from bayesglm.glm.design import Design
 
+LARGEST_COUNT = 2.0**62  # that is drawn
 SCORES = ("log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen")
 
 
@@ -36,7 +39,25 @@ class Predictions:
     def _predict(self, eta: np.ndarray) -> np.ndarray:
         """Expected responses in the user's shape, from linear predictors (n, K[, C])."""
         mean = scoring.mean_response(self.observation_model, self.inverse_link_function, eta)
+        bad = self._impossible_means(mean)
+        if bad.any():
+            warn_user(
+                f"{domain.describe_impossible(self.observation_model, bad)}: the linear predictor is far outside what `fit` saw, "
+                "or outside the domain of the inverse link.",
+                DataWarning,
+            )
         return self._squeeze(mean)
+
+    def _impossible_means(self, mean: np.ndarray) -> np.ndarray:
+        """Where the observation model cannot have such a mean, or it has overflowed."""
+        return domain.impossible_means(self.observation_model, mean)
+
+    @property
+    def _dispersion(self) -> np.ndarray:
+        """Dispersion (K,); the observation model's own where coefficients were set by hand."""
+        if self._scale is None:
+            return initial_scale(self.observation_model, self._coef.shape[1])
+        return self._scale
 
     def _squeeze(self, values: np.ndarray) -> np.ndarray:
         """``values`` without the response axis where there is one response."""
@@ -55,6 +76,11 @@ class Predictions:
         Returns
         -------
         Shape (n,) or (n, K), float64 NumPy; a pynapple object if ``X`` is one.
+
+        Warns
+        -----
+        DataWarning
+            If a mean overflows, or is one that the observation model cannot have.
         """
         with jax.enable_x64(True):
             eta, design = self._predict_eta(X, offset)
@@ -98,14 +124,18 @@ class Predictions:
         self._require_fitted()
         with jax.enable_x64(True):
             data = self._read(X, y, sample_weight, offset, reset=False)
-            aggregate = aggregate_sample_scores or partial(_weighted_mean, weight=data.weight)
+            mean = partial(_weighted_mean, weight=data.weight)
+            aggregate = aggregate_sample_scores or mean
+            convert = jnp.asarray if aggregate_sample_scores else np.asarray
             target, eta = self._kernel_response(data.y), self._eta(data.design, data.offset)
             model, null = self._cell_scores(score_type, data, target, eta)
-            combine = lambda cells: aggregate(jnp.asarray(self._squeeze(_blank(cells, data.weight))))
+            combine = lambda cells: aggregate(
+                convert(self._squeeze(_blank(cells, data.weight)))
+            )
             value = combine(model)
             if null is not None:
                 value = 1.0 - value / combine(null)
-        return np.asarray(value)[()] if aggregate_sample_scores is None else value
+        return value
 
     def _cell_scores(self, score_type, data, target, eta) -> tuple[np.ndarray, np.ndarray | None]:
         """Scores of all cells under the model, and under a constant mean where it is compared."""
@@ -116,10 +146,10 @@ class Predictions:
             cells = partial(scoring.deviance, observations, self._scale, target)
             return cells(mean), cells(null)
         link = self.inverse_link_function
-        model = scoring.log_density(observations, link, self._scale, target, eta)
+        model = scoring.log_density(observations, link, self._dispersion, target, eta)
         if score_type == "log-likelihood":
             return model, None
-        return model, scoring.null_log_density(observations, self._scale, target, data.weight)
+        return model, scoring.null_log_density(observations, self._dispersion, target, data.weight)
 
     def simulate(self, random_key: Any, feedforward_input: Any, offset: Any = None) -> tuple:
         """Draw responses from the fitted model.
@@ -135,26 +165,54 @@ class Predictions:
 
         Returns
         -------
-        Responses and their means, shape (n,) or (n, K); log-probabilities for classifiers.
+        Responses and their means, shape (n,) or (n, K); log-probabilities for classifiers. A row
+        of X with NaN gives NaN.
+
+        Raises
+        ------
+        ValueError
+            If a mean is infinite, or one that the observation model cannot have.
         """
         with jax.enable_x64(True):
             eta, design = self._predict_eta(feedforward_input, offset)
             mean = scoring.mean_response(self.observation_model, self.inverse_link_function, eta)
+            self._refuse_impossible_draws(mean)
+            missing = np.isnan(mean)
             drawn = self.observation_model.sample_generator(
-                random_key, jnp.asarray(mean), jnp.asarray(self._scale)
+                random_key, jnp.asarray(np.where(missing, 0.5, mean)), jnp.asarray(self._dispersion)
             )
-            drawn = self._present_draws(np.asarray(drawn))
+            drawn = self._present_draws(np.asarray(drawn), missing)
             return tuple(self._wrap(self._squeeze(v), design) for v in (drawn, mean))
 
-    def _present_draws(self, drawn: np.ndarray) -> np.ndarray:
-        """Simulated responses as users know them."""
-        return drawn.astype(np.int32) if drawn.dtype.kind == "i" else drawn
+    def _refuse_impossible_draws(self, mean: np.ndarray) -> None:
+        bad = self._impossible_means(mean)
+        if self.observation_model.is_count:
+            bad |= mean > LARGEST_COUNT
+        if bad.any():
+            raise ValueError(f"{domain.describe_impossible(self.observation_model, bad)}: nothing can be drawn there.")
+
+    def _present_draws(self, drawn: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """Simulated responses as users know them, missing where the mean is."""
+        if drawn.dtype.kind == "i" and np.abs(drawn).max(initial=0) <= np.iinfo(np.int32).max:
+            drawn = drawn.astype(np.int32)
+        return mark_missing(drawn, missing)
 
 
-def _weighted_mean(cells: Any, weight: np.ndarray) -> Any:
+def mark_missing(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Put NaN in numbers, and None in place of other things, where they are missing."""
+    if not missing.any():
+        return values
+    if values.dtype.kind in "biuf":
+        return np.where(missing, np.nan, values)
+    values = values.astype(object)
+    values[missing] = None
+    return values
+
+
+def _weighted_mean(cells: np.ndarray, weight: np.ndarray) -> float:
     """Mean of the cells that are not missing, weighted."""
-    weight = jnp.broadcast_to(weight.reshape(len(cells), *weight.shape[1:][: cells.ndim - 1]), cells.shape)
-    return jnp.sum(jnp.where(weight > 0, weight * cells, 0.0)) / jnp.sum(weight)
+    weight = weight[:, 0] if cells.ndim == 1 else np.broadcast_to(weight, cells.shape)
+    return float(np.sum(np.where(weight > 0, weight * cells, 0.0)) / np.sum(weight))
 
 
 def _blank(cells: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from bayesglm._parameters import Resolved, StoredParameters, given
 from bayesglm._predictions import Predictions
 from bayesglm._tree import FeatureLayout
 from bayesglm.exceptions import ConvergenceWarning
-from bayesglm.glm import fitting, identification, stream, validation
+from bayesglm.glm import fitting, identification, report, stream, validation
 from bayesglm.glm.assemble import Choices
 from bayesglm.glm.design import Design, is_frame, refuse_duplicate_columns, take_column
 from bayesglm.glm.params import GLMParams
@@ -34,7 +34,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
     _validator: validation.GLMValidator
     _stream = None
 
-    observation_model = Resolved(lambda self, spec: observation_models.resolve(spec))
+    observation_model = Resolved(lambda self, spec: _resolve_observations(spec))
     regularizer = Resolved(lambda self, spec: regularizers.instantiate(self._regularizer_or(spec)))
     regularizer_strength = Resolved(
         lambda self, strength: self.regularizer.default_strength if strength is None else strength
@@ -242,6 +242,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         self._covariance = intervals.at_mode(model, fit, self._scale, data.num_rows)
         self.n_iter_ = max(1, fit.num_steps)
         self.solver_state_, self.aux_, self._stream = fitting.without_matrices(fit.state), fit.aux, None
+        report.report_fit(choices, data, fit.params, model, self._scale, self._covariance)
         return fit
 
     def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple[int, ...]) -> GLMParams:
@@ -378,3 +379,14 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         """
         self._require_fitted()
         return intervals.summarize(self, level)
+
+
+def _resolve_observations(spec: Any) -> Any:
+    """Observation model of a number; classes are for the classifiers."""
+    model = observation_models.resolve(spec)
+    if model.event_ndim:
+        raise TypeError(
+            f"{type(model).__name__} describes classes: use `ClassifierGLM` or "
+            "`ClassifierPopulationGLM`."
+        )
+    return model

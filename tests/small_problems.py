@@ -11,13 +11,15 @@ from scipy.special import expit
 from scipy.stats import norm
 
 NUM_ROWS, NUM_FEATURES, NUM_RESPONSES, NUM_CLASSES = 120, 4, 3, 3
-DISPERSION = 0.5  # of the gamma and negative binomial responses
+DISPERSION = 0.5  # of the responses whose spread depends on their mean
+TWEEDIE_POWER = 1.5
 
 MEANS = {
     "log": np.exp,
     "sqrt": np.square,
     "identity": lambda eta: eta,
     "inverse": lambda eta: 1 / eta,
+    "inverse-squared": lambda eta: eta**-0.5,
     "logit": expit,
     "probit": norm.cdf,
     "cloglog": lambda eta: -np.expm1(-np.exp(eta)),
@@ -36,6 +38,9 @@ LEVELS = {
     ("Bernoulli", "probit"): 0.2,
     ("Bernoulli", "cloglog"): -0.3,
     ("NegativeBinomial", "log"): 1.2,
+    ("InverseGaussian", "log"): 0.5,
+    ("InverseGaussian", "inverse-squared"): 2.5,
+    ("Tweedie", "log"): 1.0,
 }
 
 
@@ -70,8 +75,17 @@ def responses(family, link):
         "Gaussian": lambda: rng.normal(mean, 0.5),
         "Bernoulli": lambda: rng.binomial(1, mean),
         "NegativeBinomial": lambda: rng.poisson(rng.gamma(shape, mean / shape)),
+        "InverseGaussian": lambda: rng.wald(mean, shape),
+        "Tweedie": lambda: _tweedie(rng, mean),
     }
     return _frozen(draw[family]().astype(float))
+
+
+def _tweedie(rng, mean):
+    """Sum of a Poisson number of gamma amounts, of variance ``DISPERSION * mean**TWEEDIE_POWER``."""
+    a, b = 2 - TWEEDIE_POWER, TWEEDIE_POWER - 1
+    number = rng.poisson(mean**a / (a * DISPERSION))
+    return rng.gamma(number * a / b, DISPERSION * b * mean**b)
 
 
 @functools.cache

@@ -119,3 +119,13 @@ def test_inverse_gaussian_scale_is_pearsons():
     y, mean = Y + 0.5, MEAN
     scale = InverseGaussianObservations().estimate_scale(y, mean, 2.0)
     np.testing.assert_allclose(scale, [((y - mean) ** 2 / mean**3).sum() / 2])
+
+
+def test_families_that_numpyro_lacks_have_a_distribution_all_the_same():
+    eta = jnp.array([0.1, 0.5])
+    distribution = TweedieObservations(1.4).distribution(eta, links.exp, 0.5)
+    np.testing.assert_allclose(distribution.mean, jnp.exp(eta))
+    draws = distribution.sample(jax.random.key(0), (4, 3))
+    assert draws.shape == distribution.log_prob(draws).shape == (4, 3, 2)
+    assert distribution.sample(jax.random.key(0)).shape == distribution.batch_shape == (2,)
+    assert (draws >= 0).all()

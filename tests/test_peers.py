@@ -22,6 +22,7 @@ from small_problems import (
     NUM_CLASSES,
     NUM_RESPONSES,
     NUM_ROWS,
+    TWEEDIE_POWER,
     design,
     feature_mask,
     labels,
@@ -33,7 +34,7 @@ from statsmodels.genmod.families import links
 from statsmodels.tools.sm_exceptions import DomainWarning
 
 from bayesglm.glm import GLM, ClassifierGLM, ClassifierPopulationGLM, PopulationGLM
-from bayesglm.observation_models import NegativeBinomialObservations
+from bayesglm.observation_models import NegativeBinomialObservations, TweedieObservations
 
 # Both sides stop where their next step is below 1e-9 standard errors: 1e-6 leaves a margin.
 SE_TOLERANCE = 1e-6
@@ -49,48 +50,54 @@ FAMILIES = {
     "Gaussian": sm.families.Gaussian,
     "Bernoulli": sm.families.Binomial,
     "NegativeBinomial": functools.partial(sm.families.NegativeBinomial, alpha=DISPERSION),
+    "InverseGaussian": sm.families.InverseGaussian,
+    "Tweedie": functools.partial(sm.families.Tweedie, var_power=TWEEDIE_POWER),
 }
 LINKS = {
     "log": links.Log,
     "sqrt": links.Sqrt,
     "identity": links.Identity,
     "inverse": links.InversePower,
+    "inverse-squared": links.InverseSquared,
     "logit": links.Logit,
     "probit": links.Probit,
     "cloglog": links.CLogLog,
 }
+# Each compiles a program of its own; those left for `-m slow` differ from others in one function.
 MODELS = [
     ("Poisson", "log"),
-    ("Poisson", "sqrt"),
-    ("Poisson", "identity"),
     ("Gamma", "inverse"),
     ("Gamma", "log"),
-    ("Gamma", "identity"),
     ("Gaussian", "identity"),
-    ("Gaussian", "log"),
     ("Bernoulli", "logit"),
     ("Bernoulli", "probit"),
+    ("NegativeBinomial", "log"),
+]
+MORE_MODELS = [
+    ("Poisson", "sqrt"),
+    ("Poisson", "identity"),
+    ("Gamma", "identity"),
+    ("Gaussian", "log"),
     ("Bernoulli", "cloglog"),
-    ("NegativeBinomial", "log"),
+    ("InverseGaussian", "log"),
+    ("InverseGaussian", "inverse-squared"),
+    ("Tweedie", "log"),
 ]
-DEFAULT_LINKS = [
-    ("Poisson", "log"),
-    ("Gamma", "inverse"),
-    ("Gaussian", "identity"),
-    ("Bernoulli", "logit"),
-    ("NegativeBinomial", "log"),
-]
+DEFAULTS = [("Poisson", "log"), ("Gaussian", "identity"), ("NegativeBinomial", "log")]
+MORE_DEFAULTS = [("Gamma", "inverse"), ("Bernoulli", "logit")]
 VARIANTS = ("plain", "weights", "offset", "mask", "all")
 RESPONSES = range(NUM_RESPONSES)
 
 
-def named(models):
+def parametrize(models, slow):
     """Parameters of a test, under readable names."""
-    return [pytest.param(*model, id="-".join(model)) for model in models]
+    rows = [pytest.param(*model, id="-".join(model)) for model in models]
+    rows += [pytest.param(*model, id="-".join(model), marks=pytest.mark.slow) for model in slow]
+    return pytest.mark.parametrize(("family", "link"), rows)
 
 
-all_models = pytest.mark.parametrize(("family", "link"), named(MODELS))
-default_links = pytest.mark.parametrize(("family", "link"), named(DEFAULT_LINKS))
+all_models = parametrize(MODELS, MORE_MODELS)
+default_links = parametrize(DEFAULTS, MORE_DEFAULTS)
 all_variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
@@ -164,8 +171,11 @@ def peer(family, link, variant, k):
 
 def observation_model(family):
     """The family as bayesglm has it, with the dispersion that statsmodels is given."""
-    is_negative_binomial = family == "NegativeBinomial"
-    return NegativeBinomialObservations(scale=DISPERSION) if is_negative_binomial else family
+    if family == "NegativeBinomial":
+        return NegativeBinomialObservations(scale=DISPERSION)
+    if family == "Tweedie":
+        return TweedieObservations(power=TWEEDIE_POWER)
+    return family
 
 
 def parameters(model, k=None):
@@ -272,9 +282,8 @@ def test_population_scores(family, link, variant, score_type):
 
 
 @functools.cache
-def single(family, weighted):
+def single(family, link, weighted):
     """GLM of the first response with everything left at its default."""
-    link = dict(DEFAULT_LINKS)[family]
     weight = weights() if weighted else None
     return GLM(observation_model(family)).fit(
         design(), responses(family, link)[:, 0], sample_weight=weight
@@ -284,7 +293,7 @@ def single(family, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @default_links
 def test_single_fit(family, link, weighted):
-    model = single(family, weighted)
+    model = single(family, link, weighted)
     other = peer(family, link, "weights" if weighted else "plain", 0)
     error = np.append(model.coef_, model.intercept_) - other.params
     np.testing.assert_allclose(error / other.bse, 0, atol=SE_TOLERANCE)
@@ -296,7 +305,7 @@ def test_single_fit(family, link, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @default_links
 def test_single_scores(family, link, weighted):
-    model, y = single(family, weighted), responses(family, link)[:, 0]
+    model, y = single(family, link, weighted), responses(family, link)[:, 0]
     weight = weights() if weighted else None
     expected = peer(family, link, "weights" if weighted else "plain", 0).statistics
     score = functools.partial(model.score, design(), y, sample_weight=weight)
@@ -479,8 +488,7 @@ class Penalised:
     tolerance: float = SE_TOLERANCE
 
 
-S = 0.05  # strengths that leave some lassoed coefficients zero and others not
-RATIO = 0.6
+S, RATIO = 0.05, 0.6
 
 
 def newton(estimator):

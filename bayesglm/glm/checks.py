@@ -35,8 +35,9 @@ def refuse_extreme(
     if not missing:
         _refuse(np.isnan(array), array, f"`{name}` must not have NaN", labels)
     _refuse(np.isinf(array), array, f"`{name}` must be finite, without inf", labels)
-    size = f"`{name}` must be smaller than {LARGEST:g} in size, so that squares are finite: rescale"
-    _refuse(np.abs(array) > LARGEST, array, size, labels)
+    if np.finfo(array.dtype).max > LARGEST:
+        rule = f"`{name}` must be at most {LARGEST:g} in size, or squares overflow: rescale it"
+        _refuse(np.abs(array) > LARGEST, array, rule, labels)
 
 
 def refuse_tiny(array: np.ndarray, name: str) -> None:
@@ -46,7 +47,7 @@ def refuse_tiny(array: np.ndarray, name: str) -> None:
     largest = np.nanmax(np.abs(array), initial=0.0)
     if 0 < largest < SMALLEST:
         raise ValueError(
-            f"`{name}` has no entry larger than {largest:g} in size, and their squares vanish: "
+            f"`{name}` has no entry larger than {largest:g} in size, so that squares vanish: "
             "rescale it."
         )
 

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from typing_extensions import override
 
 from bayesglm._parameters import given
+from bayesglm._predictions import mark_missing
 from bayesglm.base_regressor import BaseRegressor
 from bayesglm.exceptions import ClassesNotSetError
 from bayesglm.glm import scoring
@@ -169,7 +170,8 @@ class ClassifierGLM(BaseRegressor):
 
     @override
     def _predict(self, eta):
-        return self._squeeze(self._encoder.decode(eta.argmax(axis=-1)))
+        missing = np.isnan(eta).any(axis=-1)
+        return self._squeeze(mark_missing(self._encoder.decode(eta.argmax(axis=-1)), missing))
 
     def predict_proba(self, X: Any, return_type: str = "log-proba", offset: Any = None) -> Any:
         """Probability of each class at each row.
@@ -211,8 +213,12 @@ class ClassifierGLM(BaseRegressor):
         return self.predict_proba(X, "log-proba", offset)
 
     @override
-    def _present_draws(self, drawn):
-        return self._encoder.decode(drawn.argmax(axis=-1))
+    def _impossible_means(self, mean):
+        return np.zeros(mean.shape, bool)
+
+    @override
+    def _present_draws(self, drawn, missing):
+        return mark_missing(self._encoder.decode(drawn.argmax(axis=-1)), missing.any(axis=-1))
 
     def _class_labels(self):
         return self.classes_.tolist()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import DataWarning
+from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm.glm.checks import SMALLEST
 from bayesglm.glm.validation import Data
 
 CHUNK_ROWS = 65536
 RANK_TOLERANCE = 1e-10  # on columns of unit norm
+CLEAR_RANK = 1e-4  # smallest pivot of a Gram matrix that leaves no doubt of its rank
 WIDEST_CHECK = 2000  # columns; a wider design is left to the solver
 
 
@@ -37,28 +38,83 @@ def refuse_unidentified(data: Data, mask: np.ndarray | None, fit_intercept: bool
     DataWarning
         If columns are constant: their coefficients stay zero.
     """
-    X, labels = data.design.array, data.design.labels
-    if X.shape[1] > WIDEST_CHECK:
-        return
-    kept = (data.weight > 0).any(axis=1)
-    varies = varying_columns(X, kept, fit_intercept)
-    if not varies.all():
-        names = [labels[i] for i in np.flatnonzero(~varies)][:10]
-        what = "constant and so aliased with the intercept" if fit_intercept else "zero"
-        warnings.warn(
-            f"Columns {names} of X are {what}: their coefficients stay zero.",
-            DataWarning,
-            stacklevel=6,
-        )
-    aliased = _aliased(X, kept, varies, mask, fit_intercept)
-    if aliased.size:
-        names = [labels[i] for i in aliased[:10]]
+    constant, aliased, kept = _undetermined(data, mask, fit_intercept)
+    labels, rows = data.design.labels, int(kept.sum())
+    refuse_vanishing_columns(data.design.array, kept, labels)
+    if constant.size and rows == 1 and fit_intercept:
         raise ValueError(
-            f"X does not identify the coefficients: with {int(kept.sum())} sample(s) and "
-            f"{X.shape[1]} features, columns {names}{' and more' * (aliased.size > 10)} are linear "
-            "combinations of others (and of the intercept). Drop them, or use a regularizer such "
-            "as 'Ridge'."
+            f"X does not identify the coefficients: n_samples = 1, that is one sample, leaves "
+            f"{len(labels)} features and an intercept undetermined. Use a prior or a regularizer."
         )
+    if constant.size:
+        what = "constant and so aliased with the intercept" if fit_intercept else "zero"
+        warn_user(
+            f"Columns {_names(labels, constant)} of X are {what}: their coefficients stay zero.",
+            DataWarning,
+        )
+    if aliased.size:
+        raise ValueError(
+            f"X does not identify the coefficients: with {rows} sample(s) and {len(labels)} "
+            f"features, columns {_names(labels, aliased)} are linear combinations of others (and "
+            "of the intercept). Drop them, or use a regularizer such as 'Ridge'."
+        )
+
+
+def report_undetermined(data: Data, mask: np.ndarray | None, fit_intercept: bool) -> None:
+    """Warn of columns of which a penalised fit learns nothing that the penalty does not say.
+
+    Parameters
+    ----------
+    data, mask, fit_intercept
+        As in `refuse_unidentified`.
+
+    Warns
+    -----
+    DataWarning
+        If there is only one row, or columns are constant or combinations of others.
+    """
+    constant, aliased, kept = _undetermined(data, mask, fit_intercept)
+    labels, rows = data.design.labels, int(kept.sum())
+    if rows == 1:
+        warn_user("There is only 1 sample: the regularizer decides the coefficients.", DataWarning)
+    elif constant.size or aliased.size:
+        parts = [(constant, "constant"), (aliased, "linear combinations of others")]
+        found = [f"columns {_names(labels, which)} are {what}" for which, what in parts if which.size]
+        warn_user(
+            f"X does not identify all coefficients: with {rows} sample(s) and {len(labels)} "
+            f"features, {' and '.join(found)}. The regularizer decides between them.",
+            DataWarning,
+        )
+
+
+def refuse_vanishing_columns(X: np.ndarray, kept: np.ndarray, labels: list[str]) -> None:
+    """Raise ValueError for columns so small that their squares vanish."""
+    some = _few_rows(kept, X.shape[1])
+    suspects = np.flatnonzero(np.abs(X[some]).max(axis=0) < SMALLEST)
+    size = np.abs(X[:, suspects]).max(axis=0)
+    tiny = suspects[(size > 0) & (size < SMALLEST)]
+    if tiny.size:
+        raise ValueError(
+            f"Columns {_names(labels, tiny)} of X have no entry larger than {SMALLEST:g} in size, "
+            "and their squares vanish: rescale them."
+        )
+
+
+def _names(labels: list[str], which: np.ndarray) -> str:
+    """First ten labels, as a list."""
+    return f"{[labels[i] for i in which[:10]]}{' and more' * (len(which) > 10)}"
+
+
+def _undetermined(
+    data: Data, mask: np.ndarray | None, fit_intercept: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns that do not vary, columns that depend on others, and which rows count."""
+    X, none = data.design.array, np.array([], int)
+    kept = (data.weight > 0).any(axis=1)
+    if X.shape[1] > WIDEST_CHECK:
+        return none, none, kept
+    varies = varying_columns(X, kept, fit_intercept)
+    return np.flatnonzero(~varies), _aliased(X, kept, varies, mask, fit_intercept), kept
 
 
 def varying_columns(X: np.ndarray, kept: np.ndarray, fit_intercept: bool) -> np.ndarray:
@@ -88,6 +144,8 @@ def _aliased(X, kept, varies, mask, fit_intercept) -> np.ndarray:
     if not columns.size:
         return columns
     some = _few_rows(kept, X.shape[1])
+    if _clearly_independent(X[some][:, columns], fit_intercept):
+        return np.array([], int)
     triangle = _triangle(X, some, columns, fit_intercept)
     if not _dependent(triangle).size:
         return np.array([], int)
@@ -98,6 +156,20 @@ def _aliased(X, kept, varies, mask, fit_intercept) -> np.ndarray:
         patterns = np.unique(mask.reshape(len(mask), -1)[columns].T, axis=0)
     found = [np.flatnonzero(used)[_dependent(triangle[:, used])] for used in patterns]
     return columns[np.unique(np.concatenate(found))]
+
+
+def _clearly_independent(X: np.ndarray, fit_intercept: bool) -> bool:
+    """Whether a Gram matrix shows that columns are independent: cheap, and often enough."""
+    Z = X.astype(float) - (X.mean(axis=0, dtype=float) if fit_intercept else 0.0)
+    norms = np.linalg.norm(Z, axis=0)
+    if len(Z) <= Z.shape[1] or not (norms > 0).all():
+        return False
+    Z /= norms
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(Z.T @ Z))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(pivots.min() > CLEAR_RANK)
 
 
 def _triangle(X, rows, columns, fit_intercept) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
-from bayesglm.exceptions import DataWarning
+from bayesglm.exceptions import DataWarning, warn_user
 from bayesglm.glm.assemble import Assembled, Choices
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.problem import GLMProblem
@@ -93,7 +92,13 @@ def null_params(
         return GLMParams(coef, intercept), None
     edge = silent_intercept(choices.observations, choices.link, average)
     params = GLMParams(coef, np.where(np.isfinite(intercept), intercept, edge))
+    which = f"{np.flatnonzero(silent)[:10].tolist()} ({int(silent.sum())} in all)"
     if has_intercept_prior(choices.regularizer):
+        warn_user(
+            f"Responses {which} never vary: the likelihood has no maximum, and the prior alone "
+            "keeps their intercept finite.",
+            DataWarning,
+        )
         return params, None
     if silent.all():
         raise ValueError(
@@ -101,12 +106,10 @@ def null_params(
             "intercept is infinite. Pass `init_params`, or a prior on the intercept, "
             "regularizer=Prior(..., intercept=...)."
         )
-    warnings.warn(
-        f"Responses {np.flatnonzero(silent)[:10].tolist()} ({int(silent.sum())} in all) never "
-        "vary: their intercept is infinite. They are held at a mean of "
+    warn_user(
+        f"Responses {which} never vary: their intercept is infinite. They are held at a mean of "
         f"{SILENT_MEAN:g} from the edge, with coefficients zero.",
         DataWarning,
-        stacklevel=6,
     )
     return params, silent
 

@@ -27,8 +27,11 @@ class Observations(eqx.Module):
 
     Frozen: an instance never changes, and holds settings only. A new family is a subclass with
     one method, `log_density`; everything else has a default derived from it, to be overridden
-    where a closed form is faster or keeps more digits. ``y``, ``eta``, means and scales
-    broadcast, elementwise; for families with ``event_ndim = 1`` the last axis holds classes.
+    where a closed form is faster or keeps more digits, and `fisher_weight` and `variance` also
+    where minus the log-density is not linear in ``y`` (up to terms free of ``eta``).
+
+    ``y``, ``eta``, means and scales broadcast, elementwise; for families with
+    ``event_ndim = 1`` the last axis holds classes.
 
     Attributes
     ----------
@@ -48,17 +51,16 @@ class Observations(eqx.Module):
 
     Examples
     --------
-    >>> import jax
     >>> import jax.numpy as jnp
     >>> from bayesglm.observation_models import Observations
-    >>> class Laplace(Observations):
+    >>> class ExponentialObservations(Observations):
     ...     def log_density(self, y, eta, link, scale):
-    ...         return -jnp.abs(y - link(eta)) / scale - jnp.log(2 * scale)
-    >>> family = Laplace()
+    ...         return -y * link.reciprocal(eta) - link.log_mean(eta)
+    >>> family = ExponentialObservations()
     >>> family
-    Laplace()
-    >>> print(family.log_likelihood(jnp.array([1.0, 2.0]), jnp.array([1.0, 3.0]), scale=0.5))
-    -1.0
+    ExponentialObservations()
+    >>> print(family.log_likelihood(jnp.array([1.0, 3.0]), jnp.ones(2)), family.variance(2.0, 1.0))
+    -2.0 4.0
     """
 
     event_ndim = 0

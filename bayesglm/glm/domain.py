@@ -1,0 +1,57 @@
+"""Where a model's means lie: inside what its observation model can have, or at an edge of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+LIMIT = 50.0  # stands for infinity in the linear predictor
+NEARLY = 1e-6  # of an edge, at that limit
+
+
+@lru_cache(maxsize=64)
+def link_limits(link: Any) -> tuple[float, float]:
+    """Mean at a very low and at a very high linear predictor."""
+    return tuple(float(np.asarray(link(sign * LIMIT))) for sign in (-1.0, 1.0))
+
+
+def response_edges(observations: Any, link: Any, y: np.ndarray) -> np.ndarray:
+    """Where a response wants an infinite linear predictor: -1 below, 1 above, 0 nowhere.
+
+    Parameters
+    ----------
+    observations, link
+        The model; only links that rise from one edge of the means to the other count.
+    y
+        Responses, shape (n, K).
+    """
+    low, high = link_limits(link)
+    edges = np.zeros(y.shape, np.int8)
+    if abs(low) < NEARLY:
+        edges -= (y == 0) & ~np.asarray(observations.in_support(y - 1.0))
+    if abs(high - 1.0) < NEARLY:
+        edges += (y == np.round(y)) & ~np.asarray(observations.in_support(y + 1.0))
+    return edges
+
+
+def impossible_means(observations: Any, mean: np.ndarray) -> np.ndarray:
+    """Where a mean has overflowed, or the observation model cannot have it; booleans."""
+    possible = lambda y: np.any(observations.in_support(np.array([[y]])))
+    bad = np.isinf(mean)
+    if not possible(-1.0):
+        bad |= mean < 0
+    if not possible(1.5):
+        bad |= mean > 1
+    return bad
+
+
+def describe_impossible(observations: Any, bad: np.ndarray) -> str:
+    """How many means are impossible, and where the first is."""
+    name = type(observations).__name__.removesuffix("Observations")
+    first = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+    return (
+        f"{int(bad.sum())} means are infinite or impossible under the {name} model, the first in "
+        f"row {first}"
+    )
