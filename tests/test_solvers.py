@@ -1,4 +1,4 @@
-"""Solvers on problems with known solutions, the registry, and optimisation inside the estimators."""
+"""Solvers on problems with known solutions, the registry, and solvers inside the estimators."""
 
 import functools
 
@@ -11,7 +11,7 @@ import pytest
 from bayesglm import GLM, solvers
 from bayesglm.exceptions import ConvergenceWarning
 from bayesglm.regularizer import Ridge, UnRegularized
-from bayesglm.solvers import newton
+from bayesglm.solvers import curvature
 from bayesglm.solvers.quadratic import ridge_case
 
 SMOOTH = ("Newton", "LBFGS", "BFGS", "NonlinearCG", "GradientDescent", "ProximalGradient", "SVRG")
@@ -40,9 +40,9 @@ def data():
 @functools.cache
 def fitted(regularizer, solver_name=None):
     strength = None if regularizer == "UnRegularized" else 0.05
-    return GLM(
-        regularizer=regularizer, regularizer_strength=strength, solver_name=solver_name
-    ).fit(*data())
+    return GLM(regularizer=regularizer, regularizer_strength=strength, solver_name=solver_name).fit(
+        *data()
+    )
 
 
 def distance(model, best):
@@ -205,7 +205,7 @@ def test_positive_solve_agrees_with_numpy_and_leaves_null_spaces_out():
     regular = A.T @ A
     singular = np.outer(A[0], A[0])
     matrices, vectors = jnp.stack([regular, singular]), jnp.stack([A.T @ b, A[0] * 2.0])
-    solved, definite = newton.positive_solve(matrices, vectors)
+    solved, definite = curvature.positive_solve(matrices, vectors)
     np.testing.assert_allclose(solved[0], np.linalg.solve(regular, A.T @ b), rtol=1e-10)
     np.testing.assert_allclose(singular @ solved[1], vectors[1], rtol=1e-8)
     assert definite.tolist() == [True, False]
@@ -231,3 +231,37 @@ def test_update_refuses_a_state_made_for_other_settings():
     model.set_params(regularizer_strength=1e3)
     with pytest.raises(ValueError, match="made with other hyperparameters"):
         model.update(params, state, X, y)
+
+
+def responses():
+    """One response for each family, on the same features."""
+    X, counts = data()
+    rng = np.random.default_rng(1)
+    eta = (X - X.mean(axis=0)) / X.std(axis=0) @ [0.3, -0.2, 0.1, 0.0]
+    return {
+        "Poisson": counts,
+        "NegativeBinomial": counts,
+        "Gaussian": eta + rng.normal(size=400),
+        "Gamma": rng.gamma(2.0, np.exp(eta) / 2),
+        "Bernoulli": (rng.random(400) < 1 / (1 + np.exp(-eta))).astype(float),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regularizer", ["UnRegularized", "Ridge"])
+@pytest.mark.parametrize("family", sorted(responses()))
+def test_lbfgs_and_newton_agree_for_every_family(family, regularizer):
+    X, _ = data()
+    link = "exp" if family == "Gamma" else None
+    settings = {
+        "observation_model": family,
+        "inverse_link_function": link,
+        "regularizer": regularizer,
+        "regularizer_strength": None if regularizer == "UnRegularized" else 0.05,
+    }
+    newtons, quasi = (
+        GLM(**settings, solver_name=name).fit(X, responses()[family]) for name in ("Newton", "LBFGS")
+    )
+    unit = newtons.standard_errors_[0]
+    # Both stop at a scaled gradient of 1e-9 or less: as for TOLERANCE.
+    assert np.abs((quasi.coef_ - newtons.coef_) / unit).max() < 1e-6

@@ -16,7 +16,7 @@ import numpy as np
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
 
-SMALLEST_EIGENVALUE = 1e-13  # relative to the largest, of a matrix with unit diagonal
+SMALLEST_PIVOT = 1e-13  # of a matrix with unit diagonal, in a Cholesky factor or its spectrum
 LARGEST = 2**26  # numbers in the covariances of all responses, half a gigabyte
 
 
@@ -77,11 +77,25 @@ def covariance(
     spread = np.sqrt(np.abs(np.diagonal(matrix, axis1=-2, axis2=-1)))
     spread = np.where(spread > 0, spread, 1.0)
     matrix = matrix / spread[:, :, None] / spread[:, None, :]
-    values, vectors = np.linalg.eigh(matrix)
-    kept = values > SMALLEST_EIGENVALUE * values[:, -1:]
-    identified = (kept.all(axis=1) | singular)[:, None, None]
-    root = vectors * np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[:, None, :]
+    root, identified = _inverse_root(matrix, singular)
     # Held parameters are known: they add nothing to the variance of the intercept.
     root = (np.where(free[:, None, :], back, 0.0) / spread[:, None, :]) @ root
     result = root @ np.swapaxes(root, -1, -2)
-    return np.where(both & identified, result, np.nan) * factor[:, None, None]
+    return np.where(both & identified[:, None, None], result, np.nan) * factor[:, None, None]
+
+
+def _inverse_root(matrix: np.ndarray, singular: bool) -> tuple[np.ndarray, np.ndarray]:
+    """R with ``R R'`` the inverse of each matrix of unit diagonal, and whether it exists (K,)."""
+    if not singular:
+        try:
+            factor = np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:  # some are singular: treat all the careful way
+            pass
+        else:
+            pivot = np.diagonal(factor, axis1=-2, axis2=-1)
+            definite = (pivot**2 > SMALLEST_PIVOT).all(axis=-1)
+            return np.swapaxes(np.linalg.inv(factor), -1, -2), definite
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > SMALLEST_PIVOT * values[:, -1:]
+    size = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
+    return vectors * size[:, None, :], kept.all(axis=1) | singular
