@@ -38,7 +38,7 @@ class FittedValues:
     @coef_.setter
     def coef_(self, value: Any) -> None:
         leaves = jax.tree.map(lambda leaf: np.asarray(leaf, float), value)
-        self._layout = FeatureLayout.of(jax.tree.map(lambda a: a.reshape(1, len(a), -1)[0].T, leaves))
+        self._layout = FeatureLayout.of(jax.tree.map(lambda a: a.reshape(len(a), -1).T, leaves))
         self._coef = self._internal(self._layout.join(jax.tree.leaves(leaves)))
         self._covariance = None
         if len(self._labels or ()) != self._layout.num_features:
@@ -91,7 +91,7 @@ class FittedValues:
         return self._to_user(stacked[:-1], stacked[-1], np.asarray)
 
     def _to_user(self, coef: Any, intercept: Any = None, convert: Any = jnp.asarray) -> tuple:
-        """Internal arrays in the user's shapes and structure."""
+        """Return internal arrays in the user's shapes and structure."""
         if coef is not None:
             trailing = self._trailing(coef.shape[1])
             coef = self._layout.split(coef.reshape(len(coef), *trailing))

@@ -2,90 +2,24 @@
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable
-
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import Array
 from jax.scipy import special
 from typing_extensions import override
 
 from bayesglm import _special
-
-
-class InverseLink(eqx.Module):
-    r"""The function $g^{-1}$ in $\mu=g^{-1}(\eta)$, with the logs that densities need.
-
-    Holds no arrays: two inverse links are equal if their classes are (and their functions, for
-    `Custom`), so that they are static under ``jit``. A new one needs `__call__` only; the other
-    methods have defaults that lose digits in the tails, and `inverse` one that searches.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> from bayesglm.links import resolve
-    >>> link = resolve("logit")
-    >>> link.__name__, link == resolve("logistic")
-    ('logistic', True)
-    >>> print(link.log_mean(jnp.array(-90.0)))
-    -90.0
-    """
-
-    @property
-    def __name__(self) -> str:
-        """Name under which `resolve` finds it; a user's function's own name."""
-        return self.label
-
-    @property
-    def label(self) -> str:
-        """The name; a class attribute in the classes of this module."""
-        return type(self).__name__
-
-    @abc.abstractmethod
-    def __call__(self, eta: Array) -> Array:
-        """Mean at the linear predictor ``eta``, elementwise."""
-
-    def log_mean(self, eta: Array) -> Array:
-        """Log of the mean."""
-        return jnp.log(self(eta))
-
-    def log_complement(self, eta: Array) -> Array:
-        """Log of one minus the mean, for means that are probabilities."""
-        return jnp.log1p(-self(eta))
-
-    def log_odds(self, eta: Array) -> Array:
-        """Log of the mean over one minus the mean, for means that are probabilities."""
-        return self.log_mean(eta) - self.log_complement(eta)
-
-    def reciprocal(self, eta: Array) -> Array:
-        """One over the mean."""
-        return jnp.exp(-self.log_mean(eta))
-
-    def log_binomial(self, successes: Array, failures: Array, eta: Array) -> Array:
-        """``successes * log_mean + failures * log_complement``; 0 times infinity is 0."""
-        hits = jnp.where(successes == 0, 0.0, eta)
-        misses = jnp.where(failures == 0, 0.0, eta)
-        return _special.times_log(successes, self.log_mean(hits)) + _special.times_log(
-            failures, self.log_complement(misses)
-        )
-
-    def inverse(self, mean: Array) -> Array:
-        """Linear predictor at which the mean is ``mean``: the link function itself.
-
-        Raises
-        ------
-        ValueError
-            If a search was needed and found no solution.
-        """
-        flat = np.ravel(np.asarray(mean, float))
-        return jnp.asarray([_search(self, value) for value in flat]).reshape(np.shape(mean))
+from bayesglm._inverse_link_base import InverseLink
 
 
 class Exp(InverseLink):
-    """``exp(eta)``, the inverse of the log link."""
+    """``exp(eta)``, the inverse of the log link.
+
+    Examples
+    --------
+    >>> from bayesglm.links import exp
+    >>> print(exp(0.0), exp.inverse(1.0))
+    1.0 0.0
+    """
 
     label = "exp"
 
@@ -107,7 +41,14 @@ class Exp(InverseLink):
 
 
 class Logistic(InverseLink):
-    """``1 / (1 + exp(-eta))``, the inverse of the logit link."""
+    """``1 / (1 + exp(-eta))``, the inverse of the logit link.
+
+    Examples
+    --------
+    >>> from bayesglm.links import logistic
+    >>> print(logistic(0.0), logistic.log_odds(3.0))
+    0.5 3.0
+    """
 
     label = "logistic"
 
@@ -137,7 +78,14 @@ class Logistic(InverseLink):
 
 
 class Softplus(InverseLink):
-    """``log(1 + exp(eta))``: positive, and linear for large ``eta``."""
+    """``log(1 + exp(eta))``: positive, and linear for large ``eta``.
+
+    Examples
+    --------
+    >>> from bayesglm.links import softplus
+    >>> print(softplus(0.0).round(3), softplus(100.0))
+    0.693 100.0
+    """
 
     label = "softplus"
 
@@ -155,7 +103,14 @@ class Softplus(InverseLink):
 
 
 class NormCDF(InverseLink):
-    """Standard normal distribution function, the inverse of the probit link."""
+    """Standard normal distribution function, the inverse of the probit link.
+
+    Examples
+    --------
+    >>> from bayesglm.links import norm_cdf
+    >>> print(norm_cdf(0.0), norm_cdf.log_mean(-40.0).round(1))
+    0.5 -804.6
+    """
 
     label = "norm_cdf"
 
@@ -177,7 +132,14 @@ class NormCDF(InverseLink):
 
 
 class Cloglog(InverseLink):
-    """``1 - exp(-exp(eta))``, the inverse of the complementary log-log link."""
+    """``1 - exp(-exp(eta))``, the inverse of the complementary log-log link.
+
+    Examples
+    --------
+    >>> from bayesglm.links import cloglog
+    >>> print(cloglog(0.0).round(3), cloglog.log_complement(0.0))
+    0.632 -1.0
+    """
 
     label = "cloglog"
 
@@ -199,7 +161,14 @@ class Cloglog(InverseLink):
 
 
 class Identity(InverseLink):
-    """``eta`` itself."""
+    """``eta`` itself.
+
+    Examples
+    --------
+    >>> from bayesglm.links import identity
+    >>> identity(3.0)
+    3.0
+    """
 
     label = "identity"
 
@@ -217,7 +186,14 @@ class Identity(InverseLink):
 
 
 class OneOverX(InverseLink):
-    """``1 / eta``; positive for positive ``eta`` only."""
+    """``1 / eta``; positive for positive ``eta`` only.
+
+    Examples
+    --------
+    >>> from bayesglm.links import one_over_x
+    >>> one_over_x(4.0)
+    0.25
+    """
 
     label = "one_over_x"
 
@@ -239,7 +215,14 @@ class OneOverX(InverseLink):
 
 
 class InverseSquared(InverseLink):
-    """``1 / sqrt(eta)``, the inverse of the link ``1 / mean**2``; needs positive ``eta``."""
+    """``1 / sqrt(eta)``, the inverse of the link ``1 / mean**2``; needs positive ``eta``.
+
+    Examples
+    --------
+    >>> from bayesglm.links import inverse_squared
+    >>> print(inverse_squared(4.0), inverse_squared.inverse(0.5))
+    0.5 4.0
+    """
 
     label = "inverse_squared"
 
@@ -261,7 +244,14 @@ class InverseSquared(InverseLink):
 
 
 class Square(InverseLink):
-    """``eta**2``, the inverse of the square-root link."""
+    """``eta**2``, the inverse of the square-root link.
+
+    Examples
+    --------
+    >>> from bayesglm.links import square
+    >>> print(square(3.0), square.inverse(9.0))
+    9.0 3.0
+    """
 
     label = "square"
 
@@ -279,7 +269,15 @@ class Square(InverseLink):
 
 
 class LogSoftmax(InverseLink):
-    """Log-probabilities over the last axis; the "mean" of a categorical response is a log."""
+    """Log-probabilities over the last axis; the "mean" of a categorical response is a log.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from bayesglm.links import log_softmax
+    >>> print(jnp.exp(log_softmax(jnp.zeros(4))).round(2))
+    [0.25 0.25 0.25 0.25]
+    """
 
     label = "log_softmax"
 
@@ -296,41 +294,3 @@ class LogSoftmax(InverseLink):
         """Centred linear predictors, from log-probabilities."""
         mean = jnp.asarray(mean)
         return mean - jnp.mean(mean, axis=-1, keepdims=True)
-
-
-class Custom(InverseLink):
-    """A user's own function of the linear predictor, elementwise and differentiable by JAX."""
-
-    function: Callable[[Array], Array] = eqx.field(static=True)
-
-    @property
-    @override
-    def label(self):
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
-    @override
-    def __call__(self, eta):
-        return self.function(eta)
-
-
-def _search(link: InverseLink, mean: float) -> float:
-    """Solve ``link(eta) == mean`` between the powers of two where the sign changes."""
-    from scipy.optimize import brentq
-
-    powers = 2.0 ** np.arange(-6, 10)
-    grid = np.concatenate([-powers[::-1], [0.0], powers])
-    gap = np.asarray(link(jnp.asarray(grid)), float) - mean
-    usable = np.isfinite(gap[:-1]) & np.isfinite(gap[1:]) & (gap[:-1] * gap[1:] <= 0)
-    if not usable.any():
-        raise ValueError(
-            f"Failed to initialize the model intercept: found no linear predictor at which the "
-            f"inverse link {link.__name__!r} equals {mean}. Pass `init_params`, or a link whose "
-            "range holds the mean of `y`."
-        )
-    rising = usable & (gap[1:] > gap[:-1])
-    first = np.flatnonzero(rising if rising.any() else usable)[0]
-
-    def residual(eta: float) -> float:
-        return float(link(jnp.asarray(eta))) - mean
-
-    return brentq(residual, grid[first], grid[first + 1], xtol=1e-13)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning
 from bayesglm.glm import domain, scoring
 from bayesglm.glm.assemble import initial_scale
 from bayesglm.glm.design import Design
@@ -37,13 +38,13 @@ class Predictions:
         return scoring.linear_predictor(design.array, coef, self._intercept, offset)
 
     def _predict(self, eta: np.ndarray) -> np.ndarray:
-        """Expected responses in the user's shape, from linear predictors (n, K[, C])."""
+        """Return expected responses in the user's shape, from linear predictors (n, K[, C])."""
         mean = scoring.mean_response(self.observation_model, self.inverse_link_function, eta)
         bad = self._impossible_means(mean)
         if bad.any():
             warn_user(
-                f"{domain.describe_impossible(self.observation_model, bad)}: the linear predictor is far outside what `fit` saw, "
-                "or outside the domain of the inverse link.",
+                f"{domain.describe_impossible(self.observation_model, bad)}: the linear predictor "
+                "is far outside what `fit` saw, or outside the domain of the inverse link.",
                 DataWarning,
             )
         return self._squeeze(mean)
@@ -64,7 +65,7 @@ class Predictions:
         return values if self._validator.y_ndim == 2 else values[:, 0]
 
     def predict(self, X: Any, offset: Any = None) -> Any:
-        """Expected response at each row.
+        """Return the expected response at each row.
 
         Parameters
         ----------
@@ -189,10 +190,11 @@ class Predictions:
         if self.observation_model.is_count:
             bad |= mean > LARGEST_COUNT
         if bad.any():
-            raise ValueError(f"{domain.describe_impossible(self.observation_model, bad)}: nothing can be drawn there.")
+            what = domain.describe_impossible(self.observation_model, bad)
+            raise ValueError(f"{what}: nothing can be drawn there.")
 
     def _present_draws(self, drawn: np.ndarray, missing: np.ndarray) -> np.ndarray:
-        """Simulated responses as users know them, missing where the mean is."""
+        """Return simulated responses as users know them, missing where the mean is."""
         if drawn.dtype.kind == "i" and np.abs(drawn).max(initial=0) <= np.iinfo(np.int32).max:
             drawn = drawn.astype(np.int32)
         return mark_missing(drawn, missing)

@@ -33,7 +33,7 @@ def initialize(
     model: Any, init_params: Any, X: Any, y: Any, sample_weight: Any, offset: Any
 ) -> stream.StreamState:
     """Optimiser state for the data given."""
-    data, choices, assembled = _assemble(model, X, y, sample_weight, offset)
+    data, _, assembled = _assemble(model, X, y, sample_weight, offset)
     params = model._read_params(init_params, data.design.layout, _trailing(model, data))
     solver, name = _solver(model, assembled, params)
     settings = stream.settings_of(solver, name)
@@ -71,7 +71,7 @@ def update(
 
 
 def _assemble(model, X, y, sample_weight, offset, num_rows=None):
-    """Checked data, choices and the model in the user's coordinates."""
+    """Return checked data, choices and the model in the user's coordinates."""
     data = model._read(X, y, sample_weight, offset, reset=model._layout is None)
     choices = model._choices(data.design.layout, data.y.shape[1])
     target = model._kernel_response(data.y)

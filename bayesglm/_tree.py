@@ -6,6 +6,7 @@ one array of shape (n, p); this module holds the only translation, in both direc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class FeatureLayout:
     def slices(self) -> tuple[slice, ...]:
         """Columns of each leaf, in leaf order."""
         ends = np.cumsum((0, *self.widths))
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(ends))
 
     def split(self, array: Any, axis: int = 0) -> Any:
         """Cut ``array`` along its feature axis into a pytree of this layout."""

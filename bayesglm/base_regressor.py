@@ -100,7 +100,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         return take_column(X, column)
 
     def _read(self, X: Any, y: Any, sample_weight: Any, offset: Any, reset: bool) -> Any:
-        """Checked data."""
+        """Check the data."""
         X, offset = self._features(X, offset, reset)
         y = self._numeric_response(y, reset)
         missing = given(self, "missing")
@@ -108,7 +108,8 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         if not self.observation_model.event_ndim:  # labels were checked when they were encoded
             validation.check_support(self.observation_model, data.y, data.weight)
         if reset:
-            self.n_features_in_ = getattr(self, "n_features_in_", None) or data.design.array.shape[1]
+            known = getattr(self, "n_features_in_", None)
+            self.n_features_in_ = known or data.design.array.shape[1]
         else:
             self._check_features(data.design, data.y.shape[1])
         return data
@@ -128,7 +129,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         known = None if self._coef is None else self._coef.shape[1]
         if None not in (num_responses, known) and num_responses != known:
             raise ValueError(
-                f"Inconsistent number of neurons: y has {num_responses} responses, the model {known}."
+                f"Inconsistent number of neurons: y has {num_responses}, the model {known}."
             )
 
     def _choices(self, layout: FeatureLayout, num_responses: int) -> Choices:
@@ -143,7 +144,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         )
 
     def _solver(self, num_parameters: int) -> solvers.SolverSpec:
-        """Registered solver for this regularizer and size."""
+        """Find the registered solver for this regularizer and size."""
         name = given(self, "solver_name")
         if name is None:
             name = self.regularizer.default_solver
@@ -163,7 +164,8 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
 
     def _solver_settings(self, spec: solvers.SolverSpec) -> dict[str, Any]:
         settings = dict(given(self, "solver_kwargs") or {})
-        return settings | ({"optimizer": given(self, "solver_name")} if spec.backend == "user" else {})
+        own = {"optimizer": given(self, "solver_name")} if spec.backend == "user" else {}
+        return settings | own
 
     def _refuses_negative_responses(self) -> bool:
         """Whether the observation model, if it makes sense, has none."""
@@ -241,11 +243,12 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         self._scale = fitting.scale_at(model, fit.params, data.num_rows, self._dof_resid)
         self._covariance = intervals.at_mode(model, fit, self._scale, data.num_rows)
         self.n_iter_ = max(1, fit.num_steps)
-        self.solver_state_, self.aux_, self._stream = fitting.without_matrices(fit.state), fit.aux, None
+        self.solver_state_, self.aux_ = fitting.without_matrices(fit.state), fit.aux
+        self._stream = None
         report.report_fit(choices, data, fit.params, model, self._scale, self._covariance)
         return fit
 
-    def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple[int, ...]) -> GLMParams:
+    def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple) -> GLMParams:
         """User parameters as internal arrays."""
         coef, intercept = validation.read_params(params, trailing, layout)
         return GLMParams(self._internal(coef), self._internal(intercept[None])[0])
@@ -280,11 +283,16 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
             return streaming.compute_loss(self, params, X, y, sample_weight, offset)
 
     def initialize_params(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Return ``(coef, intercept)`` to start from: zero, and the link of the mean response."""
+        """Return ``(coef, intercept)`` to start from: zero, and the link of the mean response.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        """
         with jax.enable_x64(True):
             coef, intercept = streaming.initialize_params(self, X, y)
-        convert = lambda values: jax.tree.map(jnp.asarray, values)
-        return convert(coef), convert(intercept)
+        return jax.tree.map(jnp.asarray, (coef, intercept))
 
     def initialize_optimizer_and_state(
         self, init_params: Any, X: Any, y: Any, sample_weight: Any = None, offset: Any = None

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
-from pathlib import Path
-
 from sklearn import exceptions as sklearn_exceptions
 
 __all__ = [
@@ -16,8 +11,6 @@ __all__ = [
     "NotFittedError",
     "PerfectSeparationWarning",
 ]
-
-PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class NotFittedError(sklearn_exceptions.NotFittedError):
@@ -93,11 +86,3 @@ class PerfectSeparationWarning(DataWarning):
     ----------
     Albert and Anderson (1984), *Biometrika* 71, 1-10.
     """
-
-
-def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn, pointing at the line outside this package that led here."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)

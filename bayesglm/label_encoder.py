@@ -225,8 +225,7 @@ def _wrong_number_message(found: int, expected: int) -> str:
             "Increase n_classes or check your data."
         )
     return (
-        f"Found only {found} unique class labels in array ({found} class{'es' * (found != 1)}), but "
-        f"n_classes={expected}. Provide an "
-        "array in which every class occurs; when updating in batches, call ``set_classes`` with "
-        "all the labels first."
+        f"Found only {found} unique class labels in array ({found} class{'es' * (found != 1)}), "
+        f"but n_classes={expected}. Provide an array in which every class occurs; when updating in "
+        "batches, call ``set_classes`` with all the labels first."
     )

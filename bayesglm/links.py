@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax.scipy import special
 
+from bayesglm._inverse_link_base import Custom, InverseLink
 from bayesglm._inverse_links import (
     Cloglog,
-    Custom,
     Exp,
     Identity,
-    InverseLink,
     InverseSquared,
     Logistic,
     LogSoftmax,

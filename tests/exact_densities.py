@@ -95,7 +95,7 @@ def _tweedie_series(y, scale):
     alpha = (2 - p) / (1 - p)
     log_z = alpha * mp.log((p - 1) / y) - mp.log(2 - p) - (1 - alpha) * mp.log(scale)
     peak = max(1, int(y ** (2 - p) / ((2 - p) * scale)))
-    term = lambda j: mp.exp(j * log_z - mp.loggamma(1 + j) - mp.loggamma(-alpha * j))  # noqa: E731
+    term = lambda j: mp.exp(j * log_z - mp.loggamma(1 + j) - mp.loggamma(-alpha * j))
     total, tiny = term(peak), mp.mpf(10) ** -30
     for direction in (1, -1):
         j = peak + direction

@@ -82,7 +82,7 @@ def responses(family, link):
 
 
 def _tweedie(rng, mean):
-    """Sum of a Poisson number of gamma amounts, of variance ``DISPERSION * mean**TWEEDIE_POWER``."""
+    """Sum a Poisson number of gamma amounts; variance ``DISPERSION * mean**TWEEDIE_POWER``."""
     a, b = 2 - TWEEDIE_POWER, TWEEDIE_POWER - 1
     number = rng.poisson(mean**a / (a * DISPERSION))
     return rng.gamma(number * a / b, DISPERSION * b * mean**b)

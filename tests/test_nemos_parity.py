@@ -19,10 +19,11 @@ import bayesglm
 
 nemos = pytest.importorskip("nemos", reason="nemos needs Python >= 3.12")
 
-# NeMoS's proximal solver still moves by about 1e-9 when it stops, in problems whose curvature is
-# of order 0.1 to 1, and its other solvers by less; bayesglm's errors are below 1e-10. Everything
-# compared is a smooth function of the coefficients with derivatives of order 1.
-TOLERANCE = {"rtol": 1e-6, "atol": 1e-7}
+# NeMoS's proximal solver stops moving where its line search no longer sees the loss change, at
+# 1e-16: coefficients off by up to its square root, 1e-8 (seen: 9e-9; its KKT residual is 2e-8,
+# that of bayesglm 1e-10). Everything compared is smooth in the coefficients with derivatives below
+# 5, hence the absolute bound. The smooth problems agree to 1e-8, relatively.
+TOLERANCE = {"rtol": 1e-7, "atol": 5e-8}
 TIGHT = {"tol": 1e-12, "maxiter": 20_000}
 
 NUM_ROWS, NUM_FEATURES, NUM_RESPONSES = 120, 4, 3

@@ -188,7 +188,7 @@ def test_prox_satisfies_the_optimality_condition(regularizer, strength):
 
 def test_prox_in_closed_form():
     w, s, r, t = np.array([[2.0], [-0.1], [0.6]]), 0.4, 0.25, 1.5
-    soft = lambda x, a: np.sign(x) * np.maximum(np.abs(x) - a, 0)  # noqa: E731
+    soft = lambda x, a: np.sign(x) * np.maximum(np.abs(x) - a, 0)
     cases = [
         (UnRegularized(), None, w),
         (Ridge(), s, w / (1 + t * s)),
@@ -294,7 +294,7 @@ def test_penalty_and_prox_are_those_of_nemos(name):
     nemos = pytest.importorskip("nemos")
     theirs, ours = getattr(nemos.regularizer, name)(), instantiate(name)
     params = {"a": jnp.asarray(RNG.normal(size=(3, 2))), "b": jnp.asarray(RNG.normal(size=(2, 2)))}
-    zero = lambda p: 0.0  # noqa: E731
+    zero = lambda p: 0.0
     for strength in (0.4, 0.05):
         checked = theirs._validate_strength(strength)
         value = ours.penalized_loss(zero, params, strength)(params)

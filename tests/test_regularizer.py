@@ -59,7 +59,7 @@ each = pytest.mark.parametrize(("regularizer", "strength"), ALL.values(), ids=AL
 
 def test_strength_formats_agree():
     coef = RNG.normal(size=(5, 1))
-    value = lambda s: penalty_of(Ridge(), s, DICT).value(coef)[0]  # noqa: E731
+    value = lambda s: penalty_of(Ridge(), s, DICT).value(coef)[0]
     full = value({"a": np.full(3, 2.0), "b": np.full(2, 2.0)})
     for same in (
         2,
@@ -396,7 +396,7 @@ def test_get_params_and_repr():
 @each
 def test_penalized_loss_leaves_the_intercept_alone(regularizer, strength):
     params = GLMParams(jnp.array([1.0, -2.0, 0.5]), jnp.array([3.0]))
-    loss = lambda p, x: jnp.sum(p.coef * x) + p.intercept[0]  # noqa: E731
+    loss = lambda p, x: jnp.sum(p.coef * x) + p.intercept[0]
     penalised = regularizer.penalized_loss(loss, params, strength)
     expected = loss(params, 2.0) + penalty_of(regularizer, strength).value(params.coef[:, None])[0]
     np.testing.assert_allclose(penalised(params, 2.0), expected, rtol=1e-15)
@@ -445,7 +445,7 @@ class TwoParts(eqx.Module):
 
 def test_params_with_several_regularizable_parts():
     params = TwoParts(jnp.ones(2), jnp.ones(3), jnp.ones(4))
-    zero = lambda p: 0.0  # noqa: E731
+    zero = lambda p: 0.0
     assert Lasso().penalized_loss(zero, params, 2.0)(params) == 10.0
     assert Lasso().penalized_loss(zero, params, [1.0, [1.0, 0.0, 2.0]])(params) == 5.0
     with pytest.raises(ValueError, match="Expected 2 strength values"):

@@ -107,8 +107,10 @@ def counts():
 
 
 def test_kinds_are_told_apart():
-    assert is_regressor(GLM()) and is_regressor(PopulationGLM())
-    assert is_classifier(ClassifierGLM()) and not is_regressor(ClassifierGLM())
+    assert is_regressor(GLM())
+    assert is_regressor(PopulationGLM())
+    assert is_classifier(ClassifierGLM())
+    assert not is_regressor(ClassifierGLM())
 
 
 def test_clone_copies_parameters_as_given():
@@ -123,10 +125,9 @@ def test_pipeline_and_grid_search_find_the_strength_that_scores_best(counts):
     pipeline = make_pipeline(StandardScaler(), GLM(regularizer="Ridge"))
     grid = {"glm__regularizer_strength": [1e-3, 1e-1, 10.0]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
-    by_hand = [
-        np.mean(cross_val_score(clone(pipeline).set_params(glm__regularizer_strength=s), X, y, cv=3))
-        for s in grid["glm__regularizer_strength"]
-    ]
+    strengths = grid["glm__regularizer_strength"]
+    pipelines = [clone(pipeline).set_params(glm__regularizer_strength=s) for s in strengths]
+    by_hand = [np.mean(cross_val_score(each, X, y, cv=3)) for each in pipelines]
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], by_hand, rtol=1e-12)
     assert search.best_score_ == max(by_hand)
     assert "GLM" in search._repr_html_()

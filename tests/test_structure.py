@@ -25,8 +25,10 @@ RANKS = {
     "bayesglm._special": 0,
     "bayesglm._parameters": 0,
     "bayesglm._tree": 0,
+    "bayesglm._warnings": 0,
     "bayesglm.exceptions": 0,
     "bayesglm.label_encoder": 0,
+    "bayesglm._inverse_link_base": 0.3,
     "bayesglm._inverse_links": 0.5,  # the classes behind links
     "bayesglm.links": 1,
     "bayesglm._log_densities": 1,

@@ -272,7 +272,8 @@ def _data_scales(choices: Choices, data: Data, rows: Rows) -> dict[str, Any]:
     spread = np.sqrt((weight * (data.y - center) ** 2).sum(axis=0))
     gaussian = type(choices.observations).__name__ == "GaussianObservations"
     identity = choices.link.__name__ == "identity"
-    size = spread if gaussian else np.full_like(spread, 1.6 if choices.link.__name__ == "norm_cdf" else 1.0)
+    latent = 1.6 if choices.link.__name__ == "norm_cdf" else 1.0
+    size = spread if gaussian else np.full_like(spread, latent)
     return {
         "feature_scale": np.asarray(scale),
         "response_scale": size,

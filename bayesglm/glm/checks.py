@@ -6,38 +6,41 @@ import numpy as np
 
 LARGEST = 1e100  # beyond, squares and their sums may overflow
 SMALLEST = 1e-100  # below, squares may vanish
-CHUNK_ROWS = 65536
-
-
-def missing_rows(array: np.ndarray) -> np.ndarray:
-    """Rows with a NaN, shape (n,); cheap where there is none."""
-    if sum_of_squares(array) < LARGEST**2:
-        return np.zeros(len(array), bool)
-    return np.isnan(array).any(axis=1)
 
 
 def sum_of_squares(array: np.ndarray) -> float:
-    """Sum of squares, cheap; infinite or NaN if an entry is so, or is larger than it can hold."""
-    total = 0.0
+    """Sum of squares in one pass, without a copy; not finite if an entry is not."""
+    axes = list(range(array.ndim))
     with np.errstate(all="ignore"):
-        for first in range(0, len(array), CHUNK_ROWS):
-            flat = array[first : first + CHUNK_ROWS].ravel(order="K")
-            total += float(np.dot(flat, flat))
-    return total
+        return float(np.einsum(array, axes, array, axes, []))
 
 
 def refuse_extreme(
     array: np.ndarray, name: str, labels: list[str] | None = None, missing: bool = True
-) -> None:
-    """Raise ValueError naming the first entry that is infinite, too large, or (optionally) NaN."""
+) -> bool:
+    """Raise ValueError naming the first entry that is infinite or too large.
+
+    Parameters
+    ----------
+    array, name, labels
+        Numbers, the argument they were given as, and the names of its columns.
+    missing
+        Whether NaN is allowed.
+
+    Returns
+    -------
+    Whether there is any NaN.
+    """
     if sum_of_squares(array) < LARGEST**2:
-        return
+        return False
+    absent = np.isnan(array)
     if not missing:
-        _refuse(np.isnan(array), array, f"`{name}` must not have NaN", labels)
+        _refuse(absent, array, f"`{name}` must not have NaN", labels)
     _refuse(np.isinf(array), array, f"`{name}` must be finite, without inf", labels)
     if np.finfo(array.dtype).max > LARGEST:
         rule = f"`{name}` must be at most {LARGEST:g} in size, or squares overflow: rescale it"
         _refuse(np.abs(array) > LARGEST, array, rule, labels)
+    return bool(absent.any())
 
 
 def refuse_tiny(array: np.ndarray, name: str) -> None:

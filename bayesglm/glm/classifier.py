@@ -209,7 +209,18 @@ class ClassifierGLM(BaseRegressor):
         return self._wrap(log_proba, design)
 
     def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
-        """Log-probability of each class at each row; see `predict_proba`."""
+        """Log-probability of each class at each row; see `predict_proba`.
+
+        Parameters
+        ----------
+        X, offset
+            As in `predict`.
+
+        Returns
+        -------
+        Log-probabilities in nats, (n, C) for `ClassifierGLM`, (n, K, C) for
+        `ClassifierPopulationGLM`.
+        """
         return self.predict_proba(X, "log-proba", offset)
 
     @override
@@ -232,7 +243,7 @@ class ClassifierGLM(BaseRegressor):
 
 
 def _require_classes(name: str) -> Any:
-    """Method of the base class that first checks that the labels are known."""
+    """Return a method of the base class that first checks that the labels are known."""
 
     def method(self, *args, **kwargs):
         self._check_classes(name)

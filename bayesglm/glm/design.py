@@ -1,4 +1,4 @@
-"""Read a user's features, in whatever container, as one float array; and give results back in it."""
+"""Read a user's features, in whatever container, as one array; and give results back in it."""
 
 from __future__ import annotations
 
@@ -144,7 +144,8 @@ def read_design(X: Any) -> Design:
 
 
 def _read_tree(X: Any) -> Design:
-    leaves, treedef = jtu.tree_flatten(X, is_leaf=lambda leaf: is_frame(leaf) or is_time_series(leaf))
+    labelled = lambda leaf: is_frame(leaf) or is_time_series(leaf)
+    leaves, treedef = jtu.tree_flatten(X, is_leaf=labelled)
     if not leaves:
         raise ValueError("X must hold at least one array of features; got an empty container.")
     times = next((leaf for leaf in leaves if is_time_series(leaf)), None)
@@ -205,25 +206,23 @@ def _column_values(column: Any, label: Any, name: str, is_polars: bool) -> np.nd
         first = next(iter(values), None)
         text = isinstance(first, str) and not kind.lower().startswith(("cat", "enum"))
         raise (ValueError if text else TypeError)(
-            f"`{name}` must hold numbers; column {label!r} has dtype {kind} (first value {first!r}). "
-            "Encode it, for example with scikit-learn's OneHotEncoder."
+            f"`{name}` must hold numbers; column {label!r} has dtype {kind} (first value "
+            f"{first!r}). Encode it, for example with scikit-learn's OneHotEncoder."
         )
     return to_float(np.asarray(values), f"column {label!r} of {name}")
 
 
 def to_matrix(values: Any, name: str) -> np.ndarray:
-    """Convert an array-like to a float array of shape (n, columns), with rows and columns."""
+    """Convert an array-like to a float array of shape (n, columns), with columns."""
     array = to_float(values, name)
     if array.ndim != 2:
         hint = " Reshape your data with X.reshape(-1, 1) if it has one feature." * (array.ndim < 2)
         raise ValueError(f"{name} must be 2-dimensional; got shape {array.shape}.{hint}")
-    for axis, what in enumerate(("sample(s)", "feature(s)")):
-        if array.shape[axis] == 0:
-            hint = " For an intercept alone, pass one column of zeros." * axis
-            raise ValueError(
-                f"Found array with 0 {what} (shape={array.shape}) while a minimum of 1 is "
-                f"required.{hint}"
-            )
+    if array.shape[1] == 0 and len(array):
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required. "
+            "For an intercept alone, pass one column of zeros."
+        )
     return array
 
 
@@ -237,14 +236,18 @@ def to_float(values: Any, name: str) -> np.ndarray:
     if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
         count = int(np.ma.getmaskarray(values).sum())
         raise ValueError(f"{name} has {count} masked entries; fill them, with NaN if missing.")
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must have rows of one length; {error}") from error
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
     if array.dtype.kind in "USMmV":
         text = array.dtype.kind in "US"
         hint = " Convert them with `.astype(float)`; labels are for `ClassifierGLM`." * text
         raise (ValueError if text else TypeError)(
-            f"X and y should be array-like objects of numbers; {name} has dtype {array.dtype}.{hint}"
+            "X and y should be array-like objects of numbers; "
+            f"{name} has dtype {array.dtype}.{hint}"
         )
     if array.dtype.kind == "O":
         return _from_objects(array, name)

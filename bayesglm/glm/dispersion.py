@@ -49,9 +49,7 @@ def maximum_likelihood(
 
             def density(log_scale):
                 scale = jnp.exp(log_scale)
-                return likelihood.observations.log_density(
-                    block.y, eta, likelihood.link, scale
-                )
+                return likelihood.observations.log_density(block.y, eta, likelihood.link, scale)
 
             at = jnp.broadcast_to(log_scale, eta.shape)
             slope = lambda s: jax.jvp(density, (s,), (jnp.ones_like(s),))[1]

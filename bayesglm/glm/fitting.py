@@ -16,7 +16,7 @@ from bayesglm.glm.params import GLMParams
 from bayesglm.glm.problem import GLMProblem
 from bayesglm.glm.stream import finite
 from bayesglm.glm.validation import Data
-from bayesglm.solvers import newton
+from bayesglm.solvers import curvature, newton
 from bayesglm.solvers.base import SolverState
 
 CANONICAL = frozenset(
@@ -149,7 +149,8 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
         solved, model, (params, state, aux) = _alternate(solved, model, params, run)
     else:
         params, state, aux = run(solved, params)
-    user = solved.host.from_standard(GLMParams(np.asarray(params.coef), np.asarray(params.intercept)))
+    found = GLMParams(np.asarray(params.coef), np.asarray(params.intercept))
+    user = solved.host.from_standard(found)
     params = finite(user)
     at = _judge(model, user, state, tolerance, solved is model)
     return (
@@ -256,10 +257,10 @@ def _precision(problem: GLMProblem, params: GLMParams) -> Any:
     sums = row_sums(
         problem.likelihood, problem.standardization, params, problem.rows, curvature="expected"
     )
-    _, bend = newton.penalty_derivatives(problem, theta)
+    _, bend = curvature.penalty_derivatives(problem, theta)
     information = problem.information(sums.information) + problem.intercept_prior_curvature(theta)
     free = problem.free if problem.traits.smooth else problem.free & (theta != 0)
-    return newton.restrict(information + bend, free, jnp.nan)
+    return curvature.restrict(information + bend, free, jnp.nan)
 
 
 def without_matrices(state: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning
 from bayesglm.glm.checks import SMALLEST
 from bayesglm.glm.validation import Data
 
@@ -79,7 +80,8 @@ def report_undetermined(data: Data, mask: np.ndarray | None, fit_intercept: bool
         warn_user("There is only 1 sample: the regularizer decides the coefficients.", DataWarning)
     elif constant.size or aliased.size:
         parts = [(constant, "constant"), (aliased, "linear combinations of others")]
-        found = [f"columns {_names(labels, which)} are {what}" for which, what in parts if which.size]
+        say = lambda which, what: f"columns {_names(labels, which)} are {what}"
+        found = [say(which, what) for which, what in parts if which.size]
         warn_user(
             f"X does not identify all coefficients: with {rows} sample(s) and {len(labels)} "
             f"features, {' and '.join(found)}. The regularizer decides between them.",
@@ -132,7 +134,7 @@ def _varies(X: np.ndarray, fit_intercept: bool) -> np.ndarray:
 
 
 def _few_rows(kept: np.ndarray, num_features: int) -> np.ndarray:
-    """Indices of evenly spaced rows: enough to show a full rank, where there is one."""
+    """Return indices of evenly spaced rows: enough to show a full rank, where there is one."""
     rows = np.flatnonzero(kept)
     count = min(len(rows), 4 * num_features + 50)
     return rows[np.linspace(0, len(rows) - 1, count).astype(int)]

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
-from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning
 from bayesglm.glm.assemble import Assembled, Choices
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.problem import GLMProblem
@@ -45,8 +46,8 @@ def null_intercept(
     if np.isnan(intercept).any():
         raise ValueError(
             f"Failed to initialize the model intercept: the inverse link {link.__name__} never "
-            f"gives the mean of {name}, {average[np.isnan(intercept)][0]:g}. Choose another inverse "
-            "link, or pass `init_params`."
+            f"gives the mean of {name}, {average[np.isnan(intercept)][0]:g}. Choose another "
+            "inverse link, or pass `init_params`."
         )
     infinite = ~np.isfinite(intercept)
     return intercept, infinite.reshape(len(infinite), -1).any(axis=1)

@@ -257,7 +257,9 @@ def row_sums(
     curvature
         ``"newton"`` (observed where positive), ``"expected"`` (Fisher), or None for no information.
     """
-    return rows.sum(lambda block: _block_sums(likelihood, standardization, params, block, curvature))
+    return rows.sum(
+        lambda block: _block_sums(likelihood, standardization, params, block, curvature)
+    )
 
 
 def _block_sums(likelihood, standardization, params, block, curvature):
@@ -295,7 +297,7 @@ def weigh_cells(weight: Any, a: Any) -> Any:
 
 
 def information_matrices(packed: Any, num_features: int, trailing: tuple[int, ...]) -> Any:
-    """Information per response, shape (K, D, D) with D = (p + 1) [* C], from packed Gram matrices."""
+    """Information per response from packed Grams, shape (K, D, D) with D = (p + 1) [* C]."""
     width = num_features + 1
     grams = unpack_grams(packed, width)
     if len(trailing) == 1:

@@ -25,7 +25,8 @@ def _mean_loss_jvp(primals, tangents):
     gradient = GLMParams(sums.gradient[:-1], sums.gradient[-1])
     held = lambda g, may_move: jnp.where(may_move, g, 0.0)
     gradient = jax.tree.map(held, gradient, loss.movable)
-    parts = zip((gradient.coef, gradient.intercept), (tangents[0].coef, tangents[0].intercept), strict=True)
+    tangent = tangents[0]
+    parts = ((gradient.coef, tangent.coef), (gradient.intercept, tangent.intercept))
     change = sum((jnp.sum(g * t) for g, t in parts if t is not None), jnp.zeros(()))
     return jnp.sum(sums.value), change
 
@@ -57,7 +58,9 @@ class Loss(eqx.Module):
         """Loss and gradient in one pass."""
         return row_sums(self.likelihood, self.standardization, params, rows, curvature=None)
 
-    def problem(self, regularizer: StandardizedPenalty, params: GLMParams, rows: Rows) -> GLMProblem:
+    def problem(
+        self, regularizer: StandardizedPenalty, params: GLMParams, rows: Rows
+    ) -> GLMProblem:
         """Return the problems that Newton's method solves."""
         del params
         return GLMProblem(

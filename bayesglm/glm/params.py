@@ -24,5 +24,5 @@ class GLMParams(eqx.Module):
 
     @staticmethod
     def regularizable_subtrees() -> list[Callable[[GLMParams], Any]]:
-        """Return the accessors of what a regularizer acts on: the coefficients, never the intercept."""
+        """Return accessors of what a regularizer acts on: coefficients, never the intercept."""
         return [lambda params: params.coef]

@@ -18,7 +18,8 @@ from bayesglm.glm.likelihood import (
     values,
 )
 from bayesglm.glm.params import GLMParams
-from bayesglm.solvers.newton import AbstractProblem, Evaluation, Traits, positive_solve, restrict
+from bayesglm.solvers.composite import AbstractProblem, Evaluation, Traits
+from bayesglm.solvers.curvature import positive_solve, restrict
 
 NOISE = 8.0  # rounding errors of a linear predictor, in units of the last place
 
@@ -127,9 +128,7 @@ class GLMProblem(AbstractProblem):
     def prox(self, theta: Any, step: Any) -> Any:
         """Proximal operator in standardised coordinates."""
         scale = self._column_scale
-        coef = self.regularization.prox(
-            self._user_coef(theta), self.unpack(step).coef / scale**2
-        )
+        coef = self.regularization.prox(self._user_coef(theta), self.unpack(step).coef / scale**2)
         return self.pack(GLMParams(coef * scale, self.unpack(theta).intercept))
 
     def common_scale(self, scale: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import DataWarning, warn_user
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning
 from bayesglm.glm import domain, scoring
 from bayesglm.glm.identification import report_undetermined
 from bayesglm.glm.params import GLMParams
@@ -54,7 +55,8 @@ def report_fit(
     refuse_impossible_fit(choices, data, params)
     report_dispersion(choices.observations, data, scale)
     if model.penalty.penalty.is_zero:
-        report_separation(choices, data, params, covariance)
+        scale = model.host.scale
+        report_separation(choices, data, params, covariance, scale)
     else:
         report_undetermined(data, choices.feature_mask, choices.fit_intercept)
 

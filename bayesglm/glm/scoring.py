@@ -53,7 +53,7 @@ def _deviance(observations, scale, y, mean):
 
 
 def mean_response(observations: Any, link: Any, eta: np.ndarray) -> np.ndarray:
-    """Expected response (log-probabilities for classes) at each linear predictor."""
+    """Return the expected response (log-probabilities for classes) at each linear predictor."""
     return by_rows(lambda e: _mean(observations, link, e), eta)
 
 
@@ -64,10 +64,8 @@ def log_density(
     return by_rows(lambda a, e: _log_density(observations, link, jnp.asarray(scale), a, e), y, eta)
 
 
-def deviance(
-    observations: Any, scale: np.ndarray, y: np.ndarray, mean: np.ndarray
-) -> np.ndarray:
-    """Unit deviance of each cell, shape (n, K): at unit dispersion where it is a mere divisor."""
+def deviance(observations: Any, scale: np.ndarray, y: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return each cell's unit deviance (n, K), at unit dispersion where that is a mere divisor."""
     if observations.scale_estimator in ("none", "moments"):
         scale = np.ones(mean.shape[1:2])
     return by_rows(lambda a, m: _deviance(observations, jnp.asarray(scale), a, m), y, mean)

@@ -20,20 +20,27 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import PerfectSeparationWarning, warn_user
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import PerfectSeparationWarning
 from bayesglm.glm import scoring
 from bayesglm.glm.domain import response_edges
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.validation import Data
 
-FAR = 5.0  # from the mean linear predictor, in link units: e**-5 < 1%
-DETERMINED = 4.0  # standard errors that a linear predictor so far out has, at least, if finite
+NEAR = 0.01  # of the edge, relative to the mean distance from it
+FAR_CLASS = 10.0  # difference of the linear predictors of two classes
+DETERMINED = 4.0  # standard errors from the mean of a linear predictor so near the edge, if finite
+LARGE_ERROR = 0.5  # standard error of a coefficient of a column of unit variance
 TOLERANCE = 1e-7  # of the linear program, on columns of unit variance
 FIRST_ROWS = 100
 
 
 def report_separation(
-    choices: Any, data: Data, params: GLMParams, covariance: np.ndarray | None
+    choices: Any,
+    data: Data,
+    params: GLMParams,
+    covariance: np.ndarray | None,
+    column_scale: np.ndarray,
 ) -> None:
     """Warn of responses that the features separate.
 
@@ -45,6 +52,8 @@ def report_separation(
         Where an unpenalised fit stopped.
     covariance
         Covariance of the parameters there, shape (K, D, D), if known.
+    column_scale
+        Spread of each column, shape (p,).
 
     Warns
     -----
@@ -57,7 +66,8 @@ def report_separation(
     if choices.observations.event_ndim:
         found = _separated_classes(choices, data, params, mask)
     else:
-        found = _separated_responses(choices, data, params, covariance, mask)
+        unsure = _unsure_responses(covariance, mask, column_scale)
+        found = _separated_responses(choices, data, params, covariance, mask & unsure)
     directions = {k: direction for k, direction in found if direction is not None}
     if not directions:
         return
@@ -73,26 +83,41 @@ def report_separation(
     )
 
 
+def _unsure_responses(
+    covariance: np.ndarray | None, mask: np.ndarray, column_scale: np.ndarray
+) -> np.ndarray:
+    """Whether a coefficient of a response, per spread of its column, has a large standard error."""
+    if covariance is None:
+        return np.ones(mask.shape[1], bool)
+    variance = np.diagonal(covariance, axis1=1, axis2=2)[:, :-1].T * column_scale[:, None] ** 2
+    return (mask & ~(variance < LARGE_ERROR**2)).any(axis=0)  # NaN is no answer
+
+
 def _separated_responses(
     choices: Any, data: Data, params: GLMParams, covariance: Any, mask: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """Direction of infinite coefficients (p,), or None, for each response that needs a look."""
-    edges = response_edges(choices.observations, choices.link, data.y)
-    if not edges.any():
-        return
-    counted = np.broadcast_to(data.weight > 0, edges.shape)
-    edges = np.where(counted, edges, 0)
-    eta = scoring.linear_predictor(data.design.array, params.coef * mask, 0.0, None)
-    if choices.fit_intercept:
-        eta = eta - eta.mean(axis=0)
-    margin = edges * eta
-    for k in np.flatnonzero((margin > FAR).any(axis=0)):
-        far = margin[:, k] > FAR
+    X, coef = data.design.array, params.coef * mask
+    for k in np.flatnonzero(coef.any(axis=0)):
+        counted = np.broadcast_to(data.weight > 0, data.y.shape)[:, k]
+        edge = response_edges(choices.observations, choices.link, data.y[:, k : k + 1])[:, 0]
+        if not edge.any():
+            continue
+        eta = scoring.linear_predictor(X, coef[:, k], params.intercept[k], None)
+        far = counted & _near_edge(np.asarray(choices.link(eta)), edge)
+        if choices.fit_intercept:
+            eta = eta - eta.mean()
         spread = None if covariance is None else covariance[k]
-        if not _is_determined(data.design.array[far], eta[far, k], spread, mask[:, k]):
-            used = counted[:, k]
-            Z = _standard_columns(data.design.array[used], mask[:, k], choices.fit_intercept)
-            yield int(k), _direction(Z, edges[used, k], margin[used, k])
+        if not _is_determined(X[far], eta[far], spread, mask[:, k]):
+            Z = _standard_columns(X[counted], mask[:, k], choices.fit_intercept)
+            yield int(k), _direction(Z, edge[counted], (edge * eta)[counted])
+
+
+def _near_edge(mean: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Where means have all but reached the edge that their responses are at; booleans (n,)."""
+    distance = np.where(edge > 0, 1.0 - mean, mean)
+    typical = np.where(edge > 0, (1.0 - mean).mean(), mean.mean())
+    return (edge != 0) & (distance < NEAR * typical)
 
 
 def _direction(Z: np.ndarray, edge: np.ndarray, margin: np.ndarray) -> np.ndarray | None:
@@ -122,11 +147,11 @@ def _direction(Z: np.ndarray, edge: np.ndarray, margin: np.ndarray) -> np.ndarra
 def _is_determined(
     X: np.ndarray, eta: np.ndarray, covariance: np.ndarray | None, used: np.ndarray
 ) -> bool:
-    """Whether linear predictors far out are known well enough to be finite."""
-    if covariance is None:
-        return False
+    """Whether linear predictors far out, if any, are known well enough to be finite."""
+    if covariance is None or not len(X):
+        return not len(X)
     design = np.column_stack([X, np.ones(len(X))])
-    free = np.append(used, True) & (np.abs(np.diagonal(covariance)) > 0)
+    free = np.append(used, np.isfinite(covariance[-1, -1]))
     block = covariance[np.ix_(free, free)]
     variance = np.sum((design[:, free] @ block) * design[:, free], axis=1)
     return bool(np.all(eta**2 > DETERMINED**2 * variance))  # NaN says no
@@ -197,7 +222,7 @@ def _separated_classes(
         label, eta = data.y[used, k].round().astype(int), every_eta[used, k]
         margin = np.take_along_axis(eta, label[:, None], axis=1) - eta
         others = np.arange(C) != label[:, None]
-        if not (margin[others] > 2 * FAR).any():
+        if not (margin[others] > FAR_CLASS).any():
             continue
         Z = _standard_columns(X[used], mask[:, k].any(axis=1), choices.fit_intercept)
         gain = np.eye(C)[label][:, None] - np.eye(C)  # (n, C, C): own class less each class

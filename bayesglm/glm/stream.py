@@ -1,4 +1,4 @@
-"""One optimiser step at a time: state that carries its objective, so that a stale one is refused."""
+"""One optimiser step at a time: the state carries its objective, so a stale one is refused."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.exceptions import DataWarning, warn_user
-from bayesglm.glm.checks import missing_rows, refuse_extreme, refuse_tiny
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning
+from bayesglm.glm.checks import refuse_extreme, refuse_tiny
 from bayesglm.glm.design import Design, is_frame, is_time_series, read_design, to_float
 
 
@@ -69,19 +70,26 @@ class GLMValidator:
         ``trailing`` gives the shape of one row of offsets for a number of responses.
         """
         design = read_design(X)
+        if not len(design.array):
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={design.array.shape}) while a minimum of 1 "
+                "is required."
+            )
         y = self.read_response(y, X)
         if len(y) != len(design.array):
             raise ValueError(
                 "X and y must have the same number of samples; got "
                 f"{len(design.array)} and {len(y)}."
             )
-        refuse_extreme(design.array, "X", design.labels)
+        lost_rows = np.zeros(len(y), bool)
+        if refuse_extreme(design.array, "X", design.labels):
+            lost_rows = np.isnan(design.array).any(axis=1)
         refuse_extreme(y, "y")
         refuse_tiny(y, "y")
         weight = read_weight(sample_weight, y.shape)
         if offset is not None:
             offset = self.read_offset(offset, len(y), trailing(y.shape[1]))
-        lost_rows, lost_cells = missing_rows(design.array), np.isnan(y)
+        lost_cells = np.isnan(y)
         report_missing(lost_rows, lost_cells, missing)
         data = _without_missing(design, y, weight, offset, lost_rows, lost_cells)
         refuse_empty_responses(data)
@@ -163,7 +171,8 @@ class GLMValidator:
             return
         if len(X.t) != len(y.t) or not np.allclose(X.t, y.t):
             raise ValueError(
-                f"Time axis mismatch: X has {len(X.t)} time points and y {len(y.t)}, or they differ."
+                f"Time axis mismatch: X has {len(X.t)} time points and y {len(y.t)}, or they "
+                "differ."
             )
 
 

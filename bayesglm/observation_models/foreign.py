@@ -25,6 +25,16 @@ class ForeignObservations(Observations):
         The object; `check_observation_model` says what it must have. Its
         ``_negative_log_likelihood`` and ``log_likelihood`` must accept
         ``aggregate_sample_scores``.
+
+    Examples
+    --------
+    Any object with the interface will do; here it is one of this package.
+
+    >>> import numpy as np
+    >>> from bayesglm.observation_models import ForeignObservations, PoissonObservations
+    >>> model = ForeignObservations(PoissonObservations())
+    >>> np.asarray(model.unit_deviance(np.array([2.0]), np.array([2.0]), 1.0))
+    array([0.]...)
     """
 
     model: Any = eqx.field(static=True)

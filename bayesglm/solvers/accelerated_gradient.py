@@ -18,7 +18,6 @@ from bayesglm.solvers.base import (
     take_settings,
 )
 
-
 GROWTH = 1.1  # of the step between searches
 
 
@@ -72,7 +71,7 @@ class AbstractAcceleratedGradient(AbstractSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return {
             "tol": 1e-9,
             "maxiter": 10_000,
@@ -147,7 +146,7 @@ class AbstractAcceleratedGradient(AbstractSolver):
         return self.penalized(params)
 
     def _operator(self, params):
-        """What is done after a gradient step of a given length."""
+        """Return what is done after a gradient step of a given length."""
         return lambda moved, step: moved
 
 
@@ -166,6 +165,16 @@ class GradientDescent(AbstractAcceleratedGradient):
         Largest number of backtracking steps, the factor of each, and the longest step.
     acceleration
         Whether to extrapolate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import GradientDescent
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = GradientDescent(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
 
     References
     ----------
@@ -189,6 +198,16 @@ class ProximalGradient(AbstractAcceleratedGradient):
         Largest number of backtracking steps, the factor of each, and the longest step.
     acceleration
         Whether to extrapolate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import ProximalGradient
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = ProximalGradient(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
 
     References
     ----------

@@ -13,7 +13,17 @@ import numpy as np
 
 @runtime_checkable
 class SolverProtocol(Protocol):
-    """Methods that a registered solver class must have; see `bayesglm.solvers.register`."""
+    """Methods that a registered solver class must have; see `bayesglm.solvers.register`.
+
+    The class is called as ``cls(unregularized_loss, regularizer, regularizer_strength, has_aux,
+    init_params=init_params, **solver_kwargs)``.
+
+    Examples
+    --------
+    >>> from bayesglm.solvers import LBFGS, SolverProtocol
+    >>> issubclass(LBFGS, SolverProtocol)
+    True
+    """
 
     def init_state(self, init_params: Any, *args: Any) -> Any:
         """State before the first step."""
@@ -22,7 +32,7 @@ class SolverProtocol(Protocol):
         """One step: ``(params, state, aux)``."""
 
     def run(self, init_params: Any, *args: Any) -> tuple[Any, Any, Any]:
-        """Steps until convergence: ``(params, state, aux)``."""
+        """Step until convergence: ``(params, state, aux)``."""
 
     @classmethod
     def get_accepted_arguments(cls) -> set[str]:
@@ -42,6 +52,16 @@ class OptimizationInfo(eqx.Module):
         Whether the gradient or Karush-Kuhn-Tucker residual is within the tolerance.
     reached_max_steps
         Whether the limit on steps ended it.
+
+    Examples
+    --------
+    A fitted estimator has one as ``solver_state_.stats``.
+
+    >>> from bayesglm.solvers import OptimizationInfo
+    >>> OptimizationInfo(1.25, 4, converged=True, reached_max_steps=False)
+    OptimizationInfo(
+      function_val=1.25, num_steps=4, converged=True, reached_max_steps=False
+    )
     """
 
     function_val: Any
@@ -59,6 +79,15 @@ class SolverState(eqx.Module):
         What the algorithm carries from step to step.
     stats
         How the optimisation stands.
+
+    Examples
+    --------
+    A fitted estimator has one as ``solver_state_``.
+
+    >>> from bayesglm.solvers import OptimizationInfo, SolverState
+    >>> state = SolverState("what the algorithm carries", OptimizationInfo(1.25, 4, True, False))
+    >>> state.stats.num_steps
+    4
     """
 
     solver_state: Any
@@ -95,7 +124,7 @@ class AbstractSolver(eqx.Module):
     @classmethod
     @abstractmethod
     def settings(cls) -> dict[str, Any]:
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
 
     @abstractmethod
     def init_state(self, init_params: Any, *args: Any) -> SolverState:

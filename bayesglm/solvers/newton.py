@@ -13,82 +13,20 @@ Nocedal and Wright (2006), *Numerical Optimization*, 2nd ed., sections 3.1 and 3
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.lax import linalg
+
+from bayesglm.solvers._proximal_model import ProximalModel
+from bayesglm.solvers.composite import AbstractProblem, combine
+from bayesglm.solvers.curvature import penalty_derivatives, positive_solve, restrict
 
 SUFFICIENT_DECREASE = 1e-4
 SMALLEST_STEP = 2.0**-40
-SMALLEST_PIVOT = 1e-13  # of a matrix with unit diagonal: one minus the multiple correlation squared
 UNIT_FLOOR = 1e-3  # a perfect fit has no score left: then the score at the start is the unit
-PROXIMAL_ROUNDS = 60
-PROXIMAL_STEPS = 8
-
-
-class Evaluation(eqx.Module):
-    """One evaluation of the smooth parts, per problem.
-
-    Parameters
-    ----------
-    value
-        Shape (K,).
-    gradient
-        Shape (K, D).
-    information
-        Positive semi-definite curvature, shape (K, D, D).
-    unit, noise
-        Size of a score and of what rounding may change in it, shape (K,): a gradient is small
-        relative to the one and never smaller than the other.
-    """
-
-    value: Any
-    gradient: Any
-    information: Any
-    unit: Any
-    noise: Any
-
-
-class AbstractProblem(eqx.Module):
-    """K independent composite problems over parameters of shape (K, D)."""
-
-    @abstractmethod
-    def evaluate(self, theta: Any) -> Evaluation:
-        """Evaluate the smooth parts at ``theta``."""
-
-    @abstractmethod
-    def penalty(self, theta: Any) -> Any:
-        """Penalties, shape (K,)."""
-
-    @abstractmethod
-    def prox(self, theta: Any, step: Any) -> Any:
-        """Proximal operator of the penalties with elementwise steps."""
-
-    @abstractmethod
-    def common_scale(self, scale: Any) -> Any:
-        """``scale`` (K, D) made constant where `prox` needs one step for several parameters."""
-
-    @property
-    @abstractmethod
-    def free(self) -> Any:
-        """True where a parameter may move, shape (K, D)."""
-
-    @property
-    @abstractmethod
-    def traits(self) -> Traits:
-        """What kind of penalty it is."""
-
-
-class Traits(eqx.Module):
-    """Static properties of a penalty: whether it has no kinks, acts on each parameter alone, ties problems."""
-
-    smooth: bool = eqx.field(static=True)
-    separable: bool = eqx.field(static=True)
-    coupled: bool = eqx.field(static=True)
 
 
 class NewtonState(eqx.Module):
@@ -204,15 +142,15 @@ def advance(problem: AbstractProblem, state: NewtonState, tol: Any) -> NewtonSta
 
 
 def _is_lower(problem: AbstractProblem, state: NewtonState, objective: Any) -> Any:
-    """Whether the objective fell enough; rounding is forgiven, and a first value is always lower."""
+    """Whether the objective fell enough: rounding is forgiven, and any first value will do."""
     rounding = 8 * jnp.finfo(objective.dtype).eps
     rounding *= jnp.where(
         jnp.isfinite(state.objective),
         jnp.maximum(jnp.abs(state.objective), state.first_objective),
         0.0,
     )
-    gain = _combine(problem, objective - state.objective)
-    bound = _combine(problem, SUFFICIENT_DECREASE * state.step * state.decrease + rounding)
+    gain = combine(problem, objective - state.objective)
+    bound = combine(problem, SUFFICIENT_DECREASE * state.step * state.decrease + rounding)
     return gain <= bound
 
 
@@ -239,45 +177,6 @@ def minimize(
     )
 
 
-def positive_solve(matrix: Any, vector: Any) -> tuple[Any, Any]:
-    """Solve symmetric systems by Cholesky; minimum-norm where one is not positive definite.
-
-    Parameters
-    ----------
-    matrix
-        Symmetric matrices, shape (K, D, D).
-    vector
-        Right-hand sides, shape (K, D).
-
-    Returns
-    -------
-    Solutions (K, D), and where the matrix was positive definite (K,). A matrix that is not is
-    replaced by its absolute value, its null space left out.
-    """
-    diagonal = jnp.diagonal(matrix, axis1=-2, axis2=-1)
-    scale = jnp.where(diagonal > 0, diagonal, 1.0) ** -0.5
-    scaled = matrix * scale[:, :, None] * scale[:, None, :]
-    rhs = (vector * scale)[..., None]
-    # The primitives themselves: NumPy's wrappers around them take longer to compile than they do.
-    factor = linalg.cholesky(scaled, symmetrize_input=False)
-    pivot = jnp.diagonal(factor, axis1=-2, axis2=-1)
-    definite = jnp.all(pivot**2 > SMALLEST_PIVOT, axis=-1)
-    half = linalg.triangular_solve(factor, rhs, left_side=True, lower=True)
-    solution = linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)
-
-    def where_indefinite():
-        finite = jnp.isfinite(scaled).all(axis=(-2, -1), keepdims=True)
-        vectors, values = linalg.eigh(jnp.where(finite, scaled, 0.0), symmetrize_input=False)
-        size = jnp.abs(values)
-        kept = size > 1e-12 * size.max(axis=-1, keepdims=True)
-        inverse = jnp.where(kept, 1 / jnp.where(kept, size, 1.0), 0.0)
-        least = vectors @ (inverse[..., None] * (jnp.swapaxes(vectors, -1, -2) @ rhs))
-        return jnp.where(definite[:, None, None], solution, least)
-
-    solution = lax.cond(jnp.all(definite), lambda: solution, where_indefinite)
-    return solution[..., 0] * scale, definite
-
-
 def _propose(problem, theta, found, first_unit, tol):
     """Precision, direction, predicted decrease, residual, its threshold and unit at ``theta``."""
     unit = jnp.maximum(found.unit, UNIT_FLOOR * first_unit)
@@ -293,7 +192,7 @@ def _propose(problem, theta, found, first_unit, tol):
         decrease = jnp.sum(gradient * direction, axis=-1)
         residual = jnp.max(jnp.abs(gradient), axis=-1)
     else:
-        model = _Model(problem, theta, gradient, precision)
+        model = ProximalModel(problem, theta, gradient, precision)
         residual = model.residual(theta)
         goal = jnp.maximum(1e-4 * residual, 0.1 * threshold)
         target = model.minimum(goal)
@@ -301,30 +200,6 @@ def _propose(problem, theta, found, first_unit, tol):
         decrease = jnp.sum(gradient * direction, axis=-1)
         decrease += problem.penalty(theta + direction) - problem.penalty(theta)
     return precision, direction, jnp.minimum(decrease, 0.0), residual, threshold, unit
-
-
-def penalty_derivatives(problem, theta):
-    """Gradient (K, D) and Hessian (K, D, D) of each penalty."""
-    gradient = jax.grad(lambda t: jnp.sum(problem.penalty(t)))
-    along = lambda v: jax.jvp(gradient, (theta,), (jnp.broadcast_to(v, theta.shape),))[1]
-    eye = jnp.eye(theta.shape[-1])
-    if problem.traits.separable:
-        return gradient(theta), along(jnp.ones(theta.shape[-1]))[..., None] * eye
-    return gradient(theta), jax.vmap(along, out_axes=-1)(eye)
-
-
-def restrict(matrix, free, held=1.0):
-    """Cut rows and columns of held parameters out of ``matrix``, leaving ``held`` on the diagonal."""
-    inside = free[:, :, None] & free[:, None, :]
-    eye = jnp.eye(matrix.shape[-1])
-    return jnp.where(inside, matrix, jnp.where(eye > 0, held, 0.0 * held))
-
-
-def _combine(problem, per_problem):
-    """Sum over problems if their penalty ties them together."""
-    if problem.traits.coupled:
-        return jnp.broadcast_to(jnp.sum(per_problem), per_problem.shape)
-    return per_problem
 
 
 def _select(accepted, after, shorter, done, state):
@@ -337,77 +212,3 @@ def _select(accepted, after, shorter, done, state):
         return jnp.where(wide(accepted), a, jnp.where(wide(done), d, s))
 
     return jax.tree.map(pick, after, shorter, state)
-
-
-class _Model(eqx.Module):
-    """Quadratic model of the smooth parts around ``theta`` plus the penalties."""
-
-    problem: AbstractProblem
-    theta: Any
-    gradient: Any
-    information: Any
-
-    def slope(self, x):
-        """Gradient of the quadratic at ``x``."""
-        return self.gradient + jnp.einsum("kij,kj->ki", self.information, x - self.theta)
-
-    @property
-    def steps(self):
-        """Elementwise step lengths for which a proximal gradient step decreases the model."""
-        diagonal = jnp.diagonal(self.information, axis1=-2, axis2=-1)
-        largest = jnp.max(diagonal, axis=-1, keepdims=True)
-        diagonal = jnp.maximum(diagonal, 1e-12 * jnp.where(largest > 0, largest, 1.0))
-        scale = self.problem.common_scale(diagonal**-0.5)
-        rows = jnp.abs(self.information * scale[:, :, None] * scale[:, None, :]).sum(axis=-1)
-        bound = rows.max(axis=-1, keepdims=True)
-        if self.problem.traits.coupled:
-            bound = jnp.full_like(bound, bound.max())
-        return scale**2 / bound
-
-    def descend(self, x, steps):
-        """One proximal gradient step."""
-        return self.problem.prox(x - steps * self.slope(x), steps)
-
-    def residual(self, x):
-        """KKT residual at ``x`` in units of the gradient, shape (K,)."""
-        steps = self.steps
-        moved = jnp.where(self.problem.free, x - self.descend(x, steps), 0.0)
-        return jnp.max(jnp.abs(moved) / steps, axis=-1)
-
-    def minimum(self, goal):
-        """Minimise the model until the residual is at most ``goal`` (K,)."""
-        steps = self.steps
-
-        def proceed(carry):
-            _, residual, i = carry
-            return jnp.any(residual > goal) & (i < PROXIMAL_ROUNDS)
-
-        def round_(carry):
-            x, _, i = carry
-            x = self.polish(self.accelerate(x, steps), steps)
-            return x, self.residual(x), i + 1
-
-        return lax.while_loop(proceed, round_, (self.theta, jnp.full_like(goal, jnp.inf), 0))[0]
-
-    def accelerate(self, x, steps):
-        """A few accelerated proximal gradient steps (Beck and Teboulle 2009, FISTA)."""
-
-        def body(i, carry):
-            x, y = carry
-            new = self.descend(y, steps)
-            return new, new + i / (i + 3.0) * (new - x)
-
-        return lax.fori_loop(0, PROXIMAL_STEPS, body, (x, x))[0]
-
-    def polish(self, x, steps):
-        """Newton's step among the parameters that the penalty leaves free, where it helps."""
-        prox = lambda v: self.problem.prox(v, steps)
-        x, tangent = jax.jvp(prox, (x - steps * self.slope(x),), (jnp.ones_like(x),))
-        active = self.problem.free & (tangent != 0)
-        slope, bend = penalty_derivatives(self.problem, x)
-        total = jnp.where(active, self.slope(x) + slope, 0.0)
-        matrix = restrict(self.information + restrict(bend, active, 0.0), active)
-        better = x - positive_solve(matrix, total)[0]
-        better = self.descend(jnp.where(jnp.isfinite(better), better, x), steps)
-        improved = _combine(self.problem, self.residual(better) - self.residual(x)) < 0
-        return jnp.where(improved[:, None], better, x)

@@ -61,7 +61,7 @@ class AbstractOptaxSolver(AbstractSolver):
     @staticmethod
     @abstractmethod
     def build(**settings: Any) -> optax.GradientTransformationExtraArgs:
-        """Transformation for these settings; cached, settings hashable."""
+        """Return the transformation for these settings; cached, settings hashable."""
 
     def init_state(self, init_params, *args):
         """State of the transformation at ``init_params``."""
@@ -113,6 +113,16 @@ class LBFGS(AbstractOptaxSolver):
     scale_init_precond
         Whether the initial inverse Hessian is scaled.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import LBFGS
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = LBFGS(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
+
     References
     ----------
     Nocedal and Wright (2006), *Numerical Optimization*, 2nd ed., algorithm 7.5.
@@ -120,7 +130,7 @@ class LBFGS(AbstractOptaxSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return _first_order_settings(stepsize=None, memory_size=10, scale_init_precond=True)
 
     @staticmethod
@@ -142,6 +152,16 @@ class BFGS(AbstractOptaxSolver):
     stepsize
         Fixed step; None or a number that is not positive searches.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import BFGS
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = BFGS(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
+
     References
     ----------
     Nocedal and Wright (2006), *Numerical Optimization*, 2nd ed., section 6.1.
@@ -149,7 +169,7 @@ class BFGS(AbstractOptaxSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return _first_order_settings(stepsize=None)
 
     @staticmethod
@@ -169,6 +189,16 @@ class NonlinearCG(AbstractOptaxSolver):
     tol, maxiter
         Largest scaled gradient of a converged fit, and largest number of steps.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import NonlinearCG
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = NonlinearCG(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
+
     References
     ----------
     Nocedal and Wright (2006), *Numerical Optimization*, 2nd ed., equation 5.45.
@@ -176,7 +206,7 @@ class NonlinearCG(AbstractOptaxSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return _first_order_settings()
 
     @staticmethod
@@ -201,7 +231,7 @@ class CustomOptax(AbstractOptaxSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return {"tol": 1e-9, "maxiter": 10_000, "optimizer": None}
 
     @classmethod

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesglm.solvers.accelerated_gradient import GradientDescent, ProximalGradient
-from bayesglm.solvers.base import SolverProtocol
 from bayesglm.solvers.optax_solvers import BFGS, LBFGS, CustomOptax, NonlinearCG
 from bayesglm.solvers.second_order import Newton, ProximalNewton
 from bayesglm.solvers.variance_reduced import SVRG, ProxSVRG
@@ -159,6 +158,13 @@ def get_solver(name: str) -> SolverSpec:
 def set_default_backend(algo_name: str, backend: str) -> None:
     """Choose what the bare ``algo_name`` means.
 
+    Parameters
+    ----------
+    algo_name
+        Name of a registered algorithm.
+    backend
+        One of its backends, as `list_algo_backends` has them.
+
     Raises
     ------
     ValueError
@@ -176,6 +182,15 @@ def set_default_backend(algo_name: str, backend: str) -> None:
 
 def list_algo_backends(algo_name: str) -> list[str]:
     """Backends of an algorithm.
+
+    Parameters
+    ----------
+    algo_name
+        Name of the algorithm.
+
+    Returns
+    -------
+    Names of the backends, in order of registration.
 
     Raises
     ------
@@ -218,7 +233,19 @@ def list_available_algorithms() -> list[str]:
 
 
 def get_solver_documentation(name: str | type, show_help: bool = False) -> str:
-    """Docstring of a solver, given its name or class; ``show_help`` adds its accepted settings.
+    """Docstring of a solver.
+
+    Parameters
+    ----------
+    name
+        Name or class of the solver.
+    show_help
+        Whether to add the names that ``solver_kwargs`` may hold.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a name that `get_solver` refuses.
 
     Examples
     --------
@@ -234,7 +261,17 @@ def get_solver_documentation(name: str | type, show_help: bool = False) -> str:
 
 
 def validate_solver_class(implementation: type) -> None:
-    """Raise TypeError unless ``implementation`` has the methods of `SolverProtocol`.
+    """Raise unless a class has the methods of `SolverProtocol`.
+
+    Parameters
+    ----------
+    implementation
+        The class.
+
+    Raises
+    ------
+    TypeError
+        If it lacks a method.
 
     Examples
     --------
@@ -254,7 +291,19 @@ def is_optax(obj: Any) -> bool:
 
 
 def resolve(name: Any) -> SolverSpec:
-    """Solver for what a user passed as ``solver_name``: a name or an optax optimizer.
+    """Solver for what a user passed as ``solver_name``.
+
+    Parameters
+    ----------
+    name
+        ``"algorithm"``, ``"algorithm[backend]"``, or an optax gradient transformation.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If the name is malformed or unknown.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from bayesglm.solvers import newton
+from bayesglm.solvers import composite, newton
 from bayesglm.solvers.base import (
     AbstractSolver,
     OptimizationInfo,
@@ -19,8 +19,8 @@ from bayesglm.solvers.base import (
 )
 
 
-class _CallableProblem(newton.AbstractProblem):
-    """Any differentiable loss of a pytree as one problem, curvature by automatic differentiation."""
+class _CallableProblem(composite.AbstractProblem):
+    """Any differentiable loss of a pytree as one problem, its curvature found by JAX."""
 
     solver: Any
     like: Any
@@ -34,7 +34,8 @@ class _CallableProblem(newton.AbstractProblem):
         f = lambda t: self.solver.value(self._tree(t[None]), *self.args)
         value, gradient = jax.value_and_grad(f)(theta[0])
         one = jnp.ones(1, value.dtype)
-        return newton.Evaluation(value[None], gradient[None], jax.hessian(f)(theta[0])[None], one, 0 * one)
+        hessian = jax.hessian(f)(theta[0])
+        return composite.Evaluation(value[None], gradient[None], hessian[None], one, 0 * one)
 
     def penalty(self, theta):
         """Penalty, shape (1,)."""
@@ -59,11 +60,11 @@ class _CallableProblem(newton.AbstractProblem):
     @property
     def traits(self):
         """Assume nothing but what the solver's name says."""
-        return newton.Traits(not self.solver.proximal, False, False)
+        return composite.Traits(not self.solver.proximal, False, False)
 
 
 def _problem(solver, params, args):
-    """The problem, how to pack parameters into it, and how to unpack them."""
+    """Return the problem, how to pack parameters into it, and how to unpack them."""
     if hasattr(solver.loss, "problem"):
         problem = solver.loss.problem(solver.regularizer, params, *args)
         return problem, problem.pack, problem.unpack
@@ -97,7 +98,7 @@ class AbstractNewton(AbstractSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return {"tol": 1e-10, "maxiter": 100}
 
     def init_state(self, init_params, *args):
@@ -112,7 +113,7 @@ class AbstractNewton(AbstractSolver):
         return params, eqx.tree_at(lambda s: s.stats.num_steps, after, total)
 
     def iterate(self, params, *args):
-        """Steps until every problem has converged."""
+        """Step until every problem has converged."""
         return self._minimize(params, args, self.maxiter)
 
     def _minimize(self, params, args, max_steps):
@@ -142,6 +143,16 @@ class Newton(AbstractNewton):
     maxiter
         Largest number of steps.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import Newton
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = Newton(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
+
     References
     ----------
     McCullagh and Nelder (1989), *Generalized Linear Models*, 2nd ed., section 2.5.
@@ -161,6 +172,16 @@ class ProximalNewton(AbstractNewton):
         Largest scaled Karush-Kuhn-Tucker residual of a converged fit.
     maxiter
         Largest number of steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import ProximalNewton
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = ProximalNewton(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
 
     References
     ----------

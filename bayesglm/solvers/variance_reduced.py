@@ -65,7 +65,7 @@ class AbstractSVRG(AbstractSolver):
 
     @classmethod
     def settings(cls):
-        """Settings and their defaults."""
+        """Return the settings and their defaults."""
         return {"tol": 1e-6, "maxiter": 1000, "stepsize": 1e-2, "batch_size": 64, "key": None}
 
     def init_state(self, init_params, *args):
@@ -146,6 +146,16 @@ class SVRG(AbstractSVRG):
     key
         Random key of the mini-batches; None for a fixed one.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import SVRG
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = SVRG(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
+
     References
     ----------
     Johnson and Zhang (2013), Accelerating stochastic gradient descent using predictive variance
@@ -166,6 +176,16 @@ class ProxSVRG(AbstractSVRG):
         Step, on standardised columns in `fit`, and rows in a mini-batch.
     key
         Random key of the mini-batches; None for a fixed one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm.solvers import ProxSVRG
+    >>> from bayesglm.solvers.quadratic import ridge_case
+    >>> loss, regularizer, start, data, solution = ridge_case(has_aux=False)
+    >>> params, state, _ = ProxSVRG(loss, regularizer, 0.5).run(start, *data)
+    >>> np.allclose(params, solution, atol=1e-4)
+    True
 
     References
     ----------
