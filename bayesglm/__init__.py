@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm import exceptions as exceptions
     from bayesglm import glm as glm
     from bayesglm import identifiability_constraints as identifiability_constraints
+    from bayesglm import io as io
     from bayesglm import links as links
     from bayesglm import observation_models as observation_models
     from bayesglm import regularizer as regularizer
@@ -19,12 +20,17 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm import solvers as solvers
     from bayesglm.exceptions import ConvergenceWarning as ConvergenceWarning
     from bayesglm.exceptions import DataWarning as DataWarning
+    from bayesglm.exceptions import ModelFileError as ModelFileError
     from bayesglm.exceptions import NotFittedError as NotFittedError
     from bayesglm.exceptions import PerfectSeparationWarning as PerfectSeparationWarning
     from bayesglm.glm import GLM as GLM
     from bayesglm.glm import ClassifierGLM as ClassifierGLM
     from bayesglm.glm import ClassifierPopulationGLM as ClassifierPopulationGLM
     from bayesglm.glm import PopulationGLM as PopulationGLM
+    from bayesglm.io import inspect_npz as inspect_npz
+    from bayesglm.io import load as load
+    from bayesglm.io import load_model as load_model
+    from bayesglm.io import save as save
     from bayesglm.regularizer import Prior as Prior
 
     __version__: str
@@ -34,6 +40,7 @@ _SUBMODULES = (
     "exceptions",
     "glm",
     "identifiability_constraints",
+    "io",
     "links",
     "observation_models",
     "regularizer",
@@ -46,8 +53,13 @@ _HOMES = {
     "ClassifierGLM": "glm",
     "ClassifierPopulationGLM": "glm",
     "Prior": "regularizer",
+    "save": "io",
+    "load": "io",
+    "load_model": "io",
+    "inspect_npz": "io",
     "ConvergenceWarning": "exceptions",
     "DataWarning": "exceptions",
+    "ModelFileError": "exceptions",
     "NotFittedError": "exceptions",
     "PerfectSeparationWarning": "exceptions",
 }

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm import io
 from bayesglm._tree import FeatureLayout
 from bayesglm.exceptions import NotFittedError
 
@@ -89,6 +90,33 @@ class FittedValues:
         K, *classes = self._intercept.shape
         stacked = np.moveaxis(spread.reshape(K, -1, *classes), 0, 1)
         return self._to_user(stacked[:-1], stacked[-1], np.asarray)
+
+    def save(self, path: Any) -> None:
+        """Write the estimator, fitted or not, to one file that `bayesglm.load` reads.
+
+        Parameters
+        ----------
+        path
+            Name of the file, used as it is. An old file is replaced once the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; an old file is then as it was.
+        TypeError
+            If the estimator is of a class that is not of this package.
+        """
+        io.save(self, path)
+
+    def save_params(self, path: Any) -> None:
+        """Write the estimator to a file: `save`, by the name it has in NeMoS.
+
+        Parameters
+        ----------
+        path
+            Name of the file.
+        """
+        io.save(self, path)
 
     def _to_user(self, coef: Any, intercept: Any = None, convert: Any = jnp.asarray) -> tuple:
         """Return internal arrays in the user's shapes and structure."""

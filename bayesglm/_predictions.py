@@ -47,7 +47,7 @@ class Predictions:
                 "is far outside what `fit` saw, or outside the domain of the inverse link.",
                 DataWarning,
             )
-        return self._squeeze(mean)
+        return self._squeeze(np.asarray(self.observation_model.expectation(mean)))
 
     def _impossible_means(self, mean: np.ndarray) -> np.ndarray:
         """Where the observation model cannot have such a mean, or it has overflowed."""
@@ -130,9 +130,7 @@ class Predictions:
             convert = jnp.asarray if aggregate_sample_scores else np.asarray
             target, eta = self._kernel_response(data.y), self._eta(data.design, data.offset)
             model, null = self._cell_scores(score_type, data, target, eta)
-            combine = lambda cells: aggregate(
-                convert(self._squeeze(_blank(cells, data.weight)))
-            )
+            combine = lambda cells: aggregate(convert(self._squeeze(_blank(cells, data.weight))))
             value = combine(model)
             if null is not None:
                 value = 1.0 - value / combine(null)

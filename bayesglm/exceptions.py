@@ -8,6 +8,7 @@ __all__ = [
     "ClassesNotSetError",
     "ConvergenceWarning",
     "DataWarning",
+    "ModelFileError",
     "NotFittedError",
     "PerfectSeparationWarning",
 ]
@@ -55,6 +56,19 @@ class DataWarning(UserWarning):
     >>> from bayesglm.exceptions import DataWarning
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", DataWarning)
+    """
+
+
+class ModelFileError(ValueError):
+    """A file is not one that a model can be loaded from: damaged, foreign, or from the future.
+
+    Also raised where the model needs something that the file does not hold, such as a function.
+
+    Examples
+    --------
+    >>> from bayesglm.exceptions import ModelFileError
+    >>> issubclass(ModelFileError, ValueError)
+    True
     """
 
 

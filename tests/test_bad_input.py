@@ -12,7 +12,7 @@ from bayesglm import solvers
 CASES = bad_shapes.CASES + bad_responses.CASES + bad_designs.CASES
 LAST_ROW = 70
 NOT_APPLICABLE = {
-    54: "a wide design is the user's own array; nothing of size p x p is formed beyond 2,000 columns",
+    54: "the design is the user's own array, and beyond 2,000 columns nothing p x p is formed",
 }
 
 

@@ -181,6 +181,13 @@ def test_weight_zero_is_a_row_left_out(family):
     assert_same_fit(weighted, cut)
 
 
+def test_weight_zero_hides_an_absurd_row():
+    kept = np.arange(NUM_ROWS) % 40 != 7
+    X = np.where(kept[:, None], design(), 1e100)
+    model = GLM("Gaussian").fit(X, response("Gaussian"), sample_weight=1.0 * kept)
+    assert_same_fit(model, GLM("Gaussian").fit(design()[kept], response("Gaussian")[kept]))
+
+
 @all_families
 def test_doubling_every_weight_halves_the_variance(family):
     # Not that of a dispersion estimated from residuals, whose degrees of freedom are rows.

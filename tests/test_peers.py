@@ -258,9 +258,7 @@ def test_population_deviance(family, link, variant):
     np.testing.assert_allclose(total, expected, rtol=FLAT_RTOL)
 
 
-@pytest.mark.parametrize(
-    "score_type", ["log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen"]
-)
+@pytest.mark.parametrize("score_type", ["log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen"])
 @all_variants
 @all_models
 def test_population_scores(family, link, variant, score_type):
@@ -436,17 +434,13 @@ def test_population_of_classifiers(variant):
     for k in RESPONSES:
         used, other = np.append(mask[:, k] > 0, True), multinomial(variant, k)
         params, errors = contrasts(stacked[:, k], model.covariance_[k])
-        np.testing.assert_allclose(
-            (params[used] - other.params) / other.bse, 0, atol=SE_TOLERANCE
-        )
+        np.testing.assert_allclose((params[used] - other.params) / other.bse, 0, atol=SE_TOLERANCE)
         np.testing.assert_allclose(errors[used], other.bse, rtol=RTOL)
         assert model.dof_resid_[k] == other.statistics["dof_resid"]
         assert model.scale_[k] == 1
 
 
-@pytest.mark.parametrize(
-    "score_type", ["log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen"]
-)
+@pytest.mark.parametrize("score_type", ["log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen"])
 @pytest.mark.parametrize("variant", ["plain", "weights", "mask"])
 def test_scores_of_classifiers(variant, score_type):
     weight = Arguments.of(variant).weight
@@ -534,9 +528,7 @@ PENALISED = {
         (S, RATIO),
         lambda s, total: descent(linear_model.ElasticNet)(alpha=s / 2, l1_ratio=RATIO),
     ),
-    "Bernoulli lasso": Penalised(
-        "Bernoulli", "logit", "Lasso", 0.01, logistic(l1_ratio=1, **SAGA)
-    ),
+    "Bernoulli lasso": Penalised("Bernoulli", "logit", "Lasso", 0.01, logistic(l1_ratio=1, **SAGA)),
     "Bernoulli elastic net": Penalised(
         "Bernoulli", "logit", "ElasticNet", (0.02, RATIO), logistic(l1_ratio=RATIO, **SAGA)
     ),
@@ -619,9 +611,7 @@ CLASS_PENALTIES = {
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(
-    "name", ["ridge", pytest.param("lasso", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["ridge", pytest.param("lasso", marks=pytest.mark.slow)])
 def test_penalised_classifier(name, weighted):
     regularizer, strength, estimator = CLASS_PENALTIES[name]
     weight = weights() if weighted else np.ones(NUM_ROWS)

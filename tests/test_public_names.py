@@ -13,6 +13,7 @@ PUBLIC_MODULES = (
     "bayesglm.datasets",
     "bayesglm.exceptions",
     "bayesglm.glm",
+    "bayesglm.io",
     "bayesglm.links",
     "bayesglm.observation_models",
     "bayesglm.regularizer",

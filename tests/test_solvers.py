@@ -260,7 +260,8 @@ def test_lbfgs_and_newton_agree_for_every_family(family, regularizer):
         "regularizer_strength": None if regularizer == "UnRegularized" else 0.05,
     }
     newtons, quasi = (
-        GLM(**settings, solver_name=name).fit(X, responses()[family]) for name in ("Newton", "LBFGS")
+        GLM(**settings, solver_name=name).fit(X, responses()[family])
+        for name in ("Newton", "LBFGS")
     )
     unit = newtons.standard_errors_[0]
     # Both stop at a scaled gradient of 1e-9 or less: as for TOLERANCE.

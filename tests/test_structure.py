@@ -22,6 +22,8 @@ HEAVY = {"jax", "numpyro", "arviz", "arviz_base", "arviz_stats", "sklearn", "pan
 # A module imports only from a lower rank, or from its own subpackage. The longest prefix decides.
 RANKS = {
     "bayesglm": 0,  # the lazy namespace
+    "bayesglm._archive": 0,
+    "bayesglm._archive_reader": 0.5,
     "bayesglm._special": 0,
     "bayesglm._parameters": 0,
     "bayesglm._tree": 0,
@@ -39,6 +41,8 @@ RANKS = {
     "bayesglm.solvers": 2,
     "bayesglm.inference": 2,
     "bayesglm.glm.params": 2,
+    "bayesglm._encoding": 2.5,
+    "bayesglm.io": 3,
     "bayesglm.glm.assemble": 3,
     "bayesglm.glm.checks": 3,
     "bayesglm.glm.design": 3,
@@ -65,7 +69,6 @@ RANKS = {
     "bayesglm.glm": 6,
     "bayesglm.reporting": 7,
     "bayesglm.simulation": 7,
-    "bayesglm.io": 7,
     "bayesglm.datasets": 7,
     "bayesglm.__main__": 8,
 }

@@ -149,11 +149,11 @@ def column_moments(rows: Rows, centered: bool) -> tuple[Any, Any]:
     """
     row_weight = lambda block: jnp.mean(block.weight, axis=1)[:, None]
     width = rows.X.shape[1]
-    first = rows.X[: min(rows.block, 256)].astype(float)
-    shift = jnp.mean(first, axis=0) if centered else jnp.zeros(width)
+    shift = _typical_row(rows) if centered else jnp.zeros(width)
 
     def of_block(block):
-        deviation, weight = block.X.astype(float) - shift, row_weight(block)
+        weight = row_weight(block)
+        deviation = jnp.where(weight > 0, block.X.astype(float) - shift, 0.0)
         return jnp.sum(weight * deviation, axis=0), jnp.sum(weight * deviation**2, axis=0)
 
     first_moment, second_moment = rows.sum(of_block)
@@ -161,6 +161,14 @@ def column_moments(rows: Rows, centered: bool) -> tuple[Any, Any]:
         return shift, jnp.sqrt(second_moment)
     variance = jnp.maximum(second_moment - first_moment**2, 0.0)
     return shift + first_moment, jnp.sqrt(variance)
+
+
+def _typical_row(rows: Rows) -> Any:
+    """Weighted mean of the first rows, shape (p,); rows of weight zero do not count."""
+    count = min(rows.block, 256)
+    weight = jnp.mean(rows.weight[:count], axis=1)
+    first = jnp.where(weight[:, None] > 0, rows.X[:count].astype(float), 0.0)
+    return weight @ first / jnp.maximum(weight.sum(), jnp.finfo(float).tiny)
 
 
 def standardize(rows: Rows, fit_intercept: bool) -> Standardization:

@@ -16,7 +16,7 @@ from bayesglm._predictions import mark_missing
 from bayesglm.base_regressor import BaseRegressor
 from bayesglm.exceptions import ClassesNotSetError
 from bayesglm.glm import scoring
-from bayesglm.glm.design import is_frame, is_time_series
+from bayesglm.glm.design import is_frame, is_time_series, response_labels
 from bayesglm.glm.validation import GLMValidator, read_feature_mask
 from bayesglm.label_encoder import LabelEncoder
 from bayesglm.observation_models import CategoricalObservations
@@ -65,8 +65,6 @@ class ClassifierGLM(BaseRegressor):
 
     _validator = GLMValidator(y_ndim=1, other="ClassifierPopulationGLM")
     _encoder = None
-    _response_names = None
-
     observation_model = CategoricalObservations()
 
     def __init__(
@@ -314,6 +312,7 @@ class ClassifierPopulationGLM(ClassifierGLM):
     """
 
     _validator = GLMValidator(y_ndim=2, other="ClassifierGLM")
+    _response_names = _response_metadata = None
 
     def __init__(
         self,
@@ -355,8 +354,18 @@ class ClassifierPopulationGLM(ClassifierGLM):
         return read_feature_mask(given(self, "feature_mask"), layout, trailing)
 
     @override
+    def _numeric_response(self, y, reset):
+        if reset:
+            self._response_names, self._response_metadata = response_labels(y)
+        return super()._numeric_response(y, reset)
+
+    @override
+    def _wrap(self, values, design):
+        return design.on_time_axis(values, self._response_names, self._response_metadata)
+
+    @override
     def _response_labels(self):
-        return list(range(self._coef.shape[1]))
+        return self._response_names or list(range(self._coef.shape[1]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

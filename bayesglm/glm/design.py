@@ -100,6 +100,13 @@ def is_frame(obj: Any) -> bool:
     return type(obj).__module__.split(".")[0] in ("pandas", "polars") and hasattr(obj, "columns")
 
 
+def response_labels(y: Any) -> tuple[list | None, Any]:
+    """Names of responses, and what else a pynapple frame says of them; None without any."""
+    if is_time_series(y):
+        return list(getattr(y, "columns", ())) or None, getattr(y, "metadata", None)
+    return (list(y.columns) or None, None) if is_frame(y) else (None, None)
+
+
 def is_tree(obj: Any) -> bool:
     """Whether ``obj`` is a container of feature arrays rather than one array."""
     if isinstance(obj, dict):
@@ -220,8 +227,8 @@ def to_matrix(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be 2-dimensional; got shape {array.shape}.{hint}")
     if array.shape[1] == 0 and len(array):
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required. "
-            "For an intercept alone, pass one column of zeros."
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is "
+            "required. For an intercept alone, pass one column of zeros."
         )
     return array
 

@@ -177,8 +177,10 @@ def _clearly_independent(X: np.ndarray, fit_intercept: bool) -> bool:
 def _triangle(X, rows, columns, fit_intercept) -> np.ndarray:
     """Triangular factor of the centred columns of unit norm, a chunk of rows at a time."""
     triangle = np.empty((0, columns.size))
-    total = sum(X[rows[i : i + CHUNK_ROWS]][:, columns].sum(axis=0, dtype=float)
-                for i in range(0, len(rows), CHUNK_ROWS))
+    total = sum(
+        X[rows[i : i + CHUNK_ROWS]][:, columns].sum(axis=0, dtype=float)
+        for i in range(0, len(rows), CHUNK_ROWS)
+    )
     center = total / len(rows) if fit_intercept else 0.0
     for first in range(0, len(rows), CHUNK_ROWS):
         chunk = X[rows[first : first + CHUNK_ROWS]][:, columns].astype(float) - center

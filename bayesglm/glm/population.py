@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from bayesglm._parameters import given
-from bayesglm.glm.design import Design, is_frame, is_time_series
+from bayesglm.glm.design import Design, response_labels
 from bayesglm.glm.glm import GLM
 from bayesglm.glm.validation import GLMValidator, read_feature_mask
 
@@ -93,9 +93,7 @@ class PopulationGLM(GLM):
     @override
     def _numeric_response(self, y, reset):
         if reset:
-            labelled = is_frame(y) or is_time_series(y)
-            self._response_names = list(getattr(y, "columns", ())) or None if labelled else None
-            self._response_metadata = getattr(y, "metadata", None) if is_time_series(y) else None
+            self._response_names, self._response_metadata = response_labels(y)
         return y
 
     @override

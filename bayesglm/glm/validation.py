@@ -105,9 +105,7 @@ class GLMValidator:
             offset = self.read_offset(offset, len(design.array), trailing)
         return design, offset
 
-    def read_offset(
-        self, offset: Any, num_rows: int, trailing: tuple[int, ...]
-    ) -> np.ndarray:
+    def read_offset(self, offset: Any, num_rows: int, trailing: tuple[int, ...]) -> np.ndarray:
         """Offsets of the linear predictors, one per row or for each of their entries.
 
         Parameters
@@ -136,9 +134,7 @@ class GLMValidator:
     def read_response(self, y: Any, X: Any = None) -> np.ndarray:
         """Responses as floats, shape (n, K); NaN marks a missing cell."""
         if y is None:
-            raise ValueError(
-                "This estimator requires y to be passed, but the target y is None."
-            )
+            raise ValueError("This estimator requires y to be passed, but the target y is None.")
         self._check_time_axes(X, y)
         if is_time_series(y):
             y = y.values
@@ -309,9 +305,7 @@ def _param_leaves(coef: Any, layout: Any) -> list[np.ndarray]:
         return [_numeric(coef)]
     leaves, treedef = jtu.tree_flatten(coef)
     if treedef != layout.treedef:
-        raise TypeError(
-            f"X and coef have mismatched structure: {layout.treedef} and {treedef}."
-        )
+        raise TypeError(f"X and coef have mismatched structure: {layout.treedef} and {treedef}.")
     return [_numeric(leaf) for leaf in leaves]
 
 
@@ -343,8 +337,7 @@ def read_feature_mask(mask: Any, layout: Any, trailing: tuple[int, ...]) -> np.n
     leaves, treedef = jtu.tree_flatten(mask)
     if treedef != layout.treedef:
         raise TypeError(
-            "feature_mask and X must have the same structure; got "
-            f"{treedef} and {layout.treedef}."
+            f"feature_mask and X must have the same structure; got {treedef} and {layout.treedef}."
         )
     wide = []
     for leaf, width in zip(map(_mask_values, leaves), layout.widths, strict=True):
