@@ -36,9 +36,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
 
     observation_model = Resolved(lambda self, spec: _resolve_observations(spec))
     regularizer = Resolved(lambda self, spec: regularizers.instantiate(self._regularizer_or(spec)))
-    regularizer_strength = Resolved(
-        lambda self, strength: self.regularizer.default_strength if strength is None else strength
-    )
+    regularizer_strength = Resolved(lambda self, given: self.regularizer.strength_or_default(given))
     solver_name = Resolved(
         lambda self, name: self.regularizer.default_solver if name is None else name
     )

@@ -11,6 +11,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "PerfectSeparationWarning",
+    "TextError",
 ]
 
 
@@ -99,4 +100,15 @@ class PerfectSeparationWarning(DataWarning):
     References
     ----------
     Albert and Anderson (1984), *Biometrika* 71, 1-10.
+    """
+
+
+class TextError(TypeError, ValueError):
+    """Text where numbers are needed: NeMoS raises one of its bases, scikit-learn the other.
+
+    Examples
+    --------
+    >>> from bayesglm.exceptions import TextError
+    >>> issubclass(TextError, TypeError), issubclass(TextError, ValueError)
+    (True, True)
     """

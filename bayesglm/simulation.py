@@ -103,7 +103,7 @@ def simulate_recurrent(
 
     Notes
     -----
-    Computed in float64, returned in the precision of the session: the draws depend on the key,
+    Computed in float64, returned in JAX's configured precision: draws depend on the key,
     not on ``jax_enable_x64``.
 
     References

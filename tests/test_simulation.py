@@ -166,7 +166,7 @@ def test_own_scale_of_the_model_is_the_default(key):
 @pytest.mark.parametrize(
     ("family", "kind"), [("Poisson", "i"), ("Bernoulli", "b"), ("Gaussian", "f")]
 )
-def test_draws_do_not_depend_on_the_precision_of_the_session(family, kind, key):
+def test_draws_do_not_depend_on_the_configured_precision(family, kind, key):
     outputs = {}
     for x64 in (False, True):
         with jax.enable_x64(x64):

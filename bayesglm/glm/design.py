@@ -10,6 +10,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from bayesglm._tree import FeatureLayout
+from bayesglm.exceptions import TextError
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _column_values(column: Any, label: Any, name: str, is_polars: bool) -> np.nd
     if not numeric:
         first = next(iter(values), None)
         text = isinstance(first, str) and not kind.lower().startswith(("cat", "enum"))
-        raise (ValueError if text else TypeError)(
+        raise (TextError if text else TypeError)(
             f"`{name}` must hold numbers; column {label!r} has dtype {kind} (first value "
             f"{first!r}). Encode it, for example with scikit-learn's OneHotEncoder."
         )
@@ -252,7 +253,7 @@ def to_float(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind in "USMmV":
         text = array.dtype.kind in "US"
         hint = " Convert them with `.astype(float)`; labels are for `ClassifierGLM`." * text
-        raise (ValueError if text else TypeError)(
+        raise (TextError if text else TypeError)(
             "X and y should be array-like objects of numbers; "
             f"{name} has dtype {array.dtype}.{hint}"
         )
@@ -267,7 +268,7 @@ def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
     for index, item in enumerate(flat):
         if isinstance(item, str | bytes):
             where = tuple(int(i) for i in np.unravel_index(index, array.shape))
-            raise ValueError(
+            raise TextError(
                 f"{name} must hold numbers; entry {where} is the text {item!r}. Encode it; labels "
                 "are for `ClassifierGLM`."
             )

@@ -151,6 +151,8 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
         params, state, aux = run(solved, params)
     found = GLMParams(np.asarray(params.coef), np.asarray(params.intercept))
     user = solved.host.from_standard(found)
+    if average is not None and user.intercept.ndim == 2 and not _prior_on_intercept(model):
+        user = GLMParams(user.coef, user.intercept - user.intercept.mean(axis=1, keepdims=True))
     params = finite(user)
     at = _judge(model, user, state, tolerance, solved is model)
     return (
@@ -166,6 +168,11 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
         ),
         model,
     )
+
+
+def _prior_on_intercept(model: Assembled) -> bool:
+    """Whether equal shifts of all classes' intercepts change the objective."""
+    return model.penalty.penalty.penalizes_intercept
 
 
 def _depends_on_scale(model: Assembled) -> bool:

@@ -65,6 +65,10 @@ class Regularizer(eqx.Module):
             If it is negative or not finite, or its shape or structure do not match.
         """
 
+    def strength_or_default(self, strength: Any) -> Any:
+        """``strength``, or the default of this kind where it is None."""
+        return self.default_strength if strength is None else strength
+
     @property
     def allowed_solvers(self) -> tuple[str, ...]:
         """Names of the solvers that can minimise this penalty."""

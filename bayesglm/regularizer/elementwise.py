@@ -26,6 +26,10 @@ class UnRegularized(Regularizer):
     _default_solver: ClassVar[str] = "Newton"
     default_strength: ClassVar[Any] = None
 
+    def strength_or_default(self, strength: Any) -> None:
+        """None: without a penalty, a strength means nothing."""
+        del strength
+
     def resolve(self, strength: Any, shape: CoefShape, scales: DataScales) -> Penalty:
         """Return the zero penalty."""
         del strength, shape, scales
