@@ -52,7 +52,7 @@ def test_attributes_have_their_shapes(kind):
 
 
 @each_kind
-def test_parameters_are_jax_arrays_in_the_precision_of_the_session(kind):
+def test_parameters_are_jax_arrays_in_the_precision_of_the_caller(kind):
     model = fitted(kind)
     for array in (model.coef_, model.intercept_):
         assert isinstance(array, jax.Array)
