@@ -151,13 +151,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         spec = solvers.resolve(name)
         if spec.backend != "user":
             self.regularizer.check_solver(spec.algo_name)
-        unknown = set(self._solver_settings(spec)) - spec.implementation.get_accepted_arguments()
-        if unknown - {"optimizer"}:
-            raise NameError(
-                f"kwargs {sorted(unknown)} in solver_kwargs not a kwarg for "
-                f"{spec.implementation.__name__}! Accepted: "
-                f"{sorted(spec.implementation.get_accepted_arguments())}."
-            )
+        solvers.refuse_unknown_settings(spec.implementation, self._solver_settings(spec))
         return spec
 
     def _solver_settings(self, spec: solvers.SolverSpec) -> dict[str, Any]:

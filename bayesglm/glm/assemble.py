@@ -94,12 +94,14 @@ class Assembled:
 
 
 def bucket(count: int) -> int:
-    """Round up to at most an eighth more, so that nearly equal sizes share a program.
-
-    Few rows, up to a block, cost nothing: they all share one size.
-    """
+    """Round up to at most an eighth more, so that nearly equal sizes share a program."""
     step = 2 ** max(int(np.floor(np.log2(count))) - 3, 0)
     return -(-count // step) * step
+
+
+def padded_rows(count: int) -> int:
+    """Rows that data of a block or less are padded to; few cost nothing and share one size."""
+    return bucket(max(count, FEWEST_ROWS))
 
 
 def to_rows(data: Data, y: np.ndarray) -> Rows:
@@ -114,7 +116,7 @@ def to_rows(data: Data, y: np.ndarray) -> Rows:
     """
     n, p = data.design.array.shape
     block = block_rows(p, int(np.prod(y.shape[1:])))
-    length = bucket(max(n, FEWEST_ROWS)) if n <= block else block * bucket(-(-n // block))
+    length = padded_rows(n) if n <= block else block * bucket(-(-n // block))
     block = min(block, length)
     pad = partial(_padded, length=length)
     weight = data.weight / data.weight.sum(axis=0)

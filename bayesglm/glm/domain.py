@@ -9,6 +9,7 @@ import numpy as np
 
 LIMIT = 50.0  # stands for infinity in the linear predictor
 NEARLY = 1e-6  # of an edge, at that limit
+AT_END = 1e-9  # of the range of means, relative to their size
 
 
 @lru_cache(maxsize=64)
@@ -38,13 +39,36 @@ def response_edges(observations: Any, link: Any, y: np.ndarray) -> np.ndarray:
 
 def impossible_means(observations: Any, mean: np.ndarray) -> np.ndarray:
     """Where a mean has overflowed, or the observation model cannot have it; booleans."""
-    possible = lambda y: np.any(observations.in_support(np.array([[y]])))
-    bad = np.isinf(mean)
-    if not possible(-1.0):
-        bad |= mean < 0
-    if not possible(1.5):
-        bad |= mean > 1
-    return bad
+    low, high = observations.mean_range
+    return np.isinf(mean) | (mean < low) | (mean > high)
+
+
+def means_out_of_reach(
+    observations: Any, link: Any, eta: np.ndarray, typical: np.ndarray, converged: np.ndarray
+) -> np.ndarray:
+    """Where a fit left the means that the observation model can have, or was stopped by their end.
+
+    Parameters
+    ----------
+    observations, link
+        The model.
+    eta
+        Linear predictors, shape (n, K).
+    typical
+        Size of the means of each response, shape (K,): what rounding is relative to.
+    converged
+        Whether a response has found its optimum, shape (K,); an end is no place to stop else.
+
+    Returns
+    -------
+    Booleans (n, K), all false for links that give possible means only.
+    """
+    low, high = observations.mean_range
+    if low <= link.mean_range[0] and link.mean_range[1] <= high:
+        return np.zeros(eta.shape, bool)
+    mean = np.asarray(link(eta))
+    room = np.minimum(mean - low, high - mean)  # infinite without ends, NaN outside of the link's
+    return ~np.isfinite(mean) | ~(room >= np.where(converged, -AT_END, AT_END) * typical)
 
 
 def describe_impossible(observations: Any, bad: np.ndarray) -> str:

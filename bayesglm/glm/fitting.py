@@ -101,14 +101,13 @@ def fit_data(
     -------
     The optimum, and the model in standardised coordinates.
     """
+    if choices.regularizer.is_zero:
+        identification.refuse_unidentified(data, choices.feature_mask, choices.fit_intercept)
     held, average = None, initialize.average_response(data, target)
     derived = start is None
     if derived:
         start, held = initialize.null_params(choices, data, target.shape, average)
     model = assemble(choices, data, target, trailing, coordinates="columns", held_responses=held)
-    if model.penalty.penalty.is_zero:
-        mask = choices.feature_mask
-        identification.refuse_unidentified(data, mask, choices.fit_intercept)
     solved = model
     coordinates = _coordinates(spec, model.penalty.penalty)
     if coordinates != "columns":
@@ -151,7 +150,8 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
         params, state, aux = run(solved, params)
     found = GLMParams(np.asarray(params.coef), np.asarray(params.intercept))
     user = solved.host.from_standard(found)
-    if average is not None and user.intercept.ndim == 2 and not _prior_on_intercept(model):
+    free_level = not model.penalty.penalty.penalizes_intercept
+    if average is not None and user.intercept.ndim == 2 and free_level:
         user = GLMParams(user.coef, user.intercept - user.intercept.mean(axis=1, keepdims=True))
     params = finite(user)
     at = _judge(model, user, state, tolerance, solved is model)
@@ -168,11 +168,6 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
         ),
         model,
     )
-
-
-def _prior_on_intercept(model: Assembled) -> bool:
-    """Whether equal shifts of all classes' intercepts change the objective."""
-    return model.penalty.penalty.penalizes_intercept
 
 
 def _depends_on_scale(model: Assembled) -> bool:

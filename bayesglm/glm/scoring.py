@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
-from bayesglm.glm.assemble import FEWEST_ROWS, bucket
+from bayesglm.glm.assemble import padded_rows
 
 CHUNK_ROWS = 65536
 
@@ -32,7 +32,7 @@ def by_rows(function: Any, *arrays: np.ndarray) -> np.ndarray:
     n = len(arrays[0])
     if n == 0:
         return np.asarray(function(*arrays))
-    extra = bucket(max(n, FEWEST_ROWS)) - n
+    extra = padded_rows(n) - n
     padded = [np.concatenate([a, np.repeat(a[-1:], extra, axis=0)]) if extra else a for a in arrays]
     return np.asarray(function(*padded))[:n]
 

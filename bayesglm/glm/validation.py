@@ -173,13 +173,15 @@ class GLMValidator:
 
 
 def read_weight(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Case weights, shape (n, 1) or (n, K); ones by default."""
+    """Case weights, shape (n, 1) or (n, K), from either or (n,); ones by default."""
     if sample_weight is None:
         return np.ones((shape[0], 1))
     array = to_float(sample_weight, "sample_weight").astype(float)
-    if array.shape != shape[:1] and (array.shape != shape or shape[1] == 1):
+    if array.shape not in (shape[:1], (shape[0], 1), shape):
+        each = f" or {shape}, one per entry of y" * (shape[1] > 1)
         raise ValueError(
-            f"`sample_weight` must have shape {shape[:1]}, one weight per row; got {array.shape}."
+            f"`sample_weight` must have shape {shape[:1]}, one weight per row{each}; got "
+            f"{array.shape}."
         )
     refuse_extreme(array, "sample_weight", missing=False)
     if (array < 0).any():

@@ -15,8 +15,8 @@ import numpy as np
 
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
+from bayesglm.solvers.curvature import SMALLEST_PIVOT
 
-SMALLEST_PIVOT = 1e-13  # of a matrix with unit diagonal, in a Cholesky factor or its spectrum
 LARGEST = 2**26  # numbers in the covariances of all responses, half a gigabyte
 
 

@@ -2,6 +2,7 @@
 
 from bayesglm.solvers.accelerated_gradient import GradientDescent, ProximalGradient
 from bayesglm.solvers.base import AbstractSolver, OptimizationInfo, SolverProtocol, SolverState
+from bayesglm.solvers.base import refuse_unknown_settings as refuse_unknown_settings
 from bayesglm.solvers.optax_solvers import BFGS, LBFGS, NonlinearCG
 from bayesglm.solvers.registry import (
     SolverSpec,

@@ -14,8 +14,8 @@ from bayesglm.solvers.base import (
     OptimizationInfo,
     SolverState,
     largest_ratio,
+    nothing_done,
     number,
-    take_settings,
 )
 
 GROWTH = 1.1  # of the step between searches
@@ -37,8 +37,6 @@ class AbstractAcceleratedGradient(AbstractSolver):
     times the step: unlike a test on values, that holds to the last digits.
     """
 
-    tol: Any
-    maxiter: Any
     stepsize: Any
     decrease_factor: Any
     max_stepsize: Any
@@ -46,28 +44,12 @@ class AbstractAcceleratedGradient(AbstractSolver):
     searches: bool = eqx.field(static=True)
     acceleration: bool = eqx.field(static=True)
 
-    def __init__(
-        self,
-        unregularized_loss,
-        regularizer,
-        regularizer_strength,
-        has_aux=False,
-        init_params=None,
-        **settings,
-    ):
-        given = take_settings(type(self), settings)
-        self.loss, self.regularizer, self.strength = (
-            unregularized_loss,
-            regularizer,
-            regularizer_strength,
-        )
-        self.has_aux = has_aux
-        self.tol, self.maxiter = number(given["tol"]), number(given["maxiter"])
-        self.searches = given["stepsize"] is None or given["stepsize"] <= 0
-        self.stepsize = number(1.0 if self.searches else given["stepsize"])
-        self.decrease_factor = number(given["decrease_factor"])
-        self.max_stepsize = number(given["max_stepsize"])
-        self.maxls, self.acceleration = given["maxls"], given["acceleration"]
+    def configure(self, stepsize, maxls, decrease_factor, max_stepsize, acceleration):
+        """Keep the settings of the step and its search."""
+        self.searches = stepsize is None or stepsize <= 0
+        self.stepsize = number(1.0 if self.searches else stepsize)
+        self.decrease_factor, self.max_stepsize = number(decrease_factor), number(max_stepsize)
+        self.maxls, self.acceleration = maxls, acceleration
 
     @classmethod
     def settings(cls):
@@ -86,10 +68,7 @@ class AbstractAcceleratedGradient(AbstractSolver):
         """State at ``init_params``."""
         unit = self.unit(init_params, *args)
         inner = _Inner(init_params, jnp.ones(()), jnp.asarray(self.stepsize), unit)
-        info = OptimizationInfo(
-            jnp.asarray(jnp.inf), jnp.zeros((), int), jnp.asarray(False), jnp.asarray(False)
-        )
-        return SolverState(inner, info)
+        return SolverState(inner, nothing_done())
 
     def step(self, params, state, *args):
         """One extrapolated proximal gradient step."""

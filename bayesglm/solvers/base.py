@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -109,12 +110,40 @@ class AbstractSolver(eqx.Module):
         Whether the loss returns ``(value, aux)``.
     init_params
         Parameters of the shape to be optimised; only their structure matters.
+    **settings
+        Overrides of `settings`; each solver has ``tol`` and ``maxiter``.
+
+    Raises
+    ------
+    NameError
+        For a setting that the solver does not have.
     """
 
     loss: Any
     regularizer: Any
     strength: Any
+    tol: Any
+    maxiter: Any
     has_aux: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        unregularized_loss,
+        regularizer,
+        regularizer_strength,
+        has_aux=False,
+        init_params=None,
+        **settings,
+    ):
+        refuse_unknown_settings(type(self), settings)
+        self.loss, self.regularizer = unregularized_loss, regularizer
+        self.strength, self.has_aux = regularizer_strength, has_aux
+        merged = self.settings() | settings
+        self.tol, self.maxiter = number(merged.pop("tol")), number(merged.pop("maxiter"))
+        self.configure(**merged)
+
+    def configure(self) -> None:
+        """Set, while it is made, the fields for settings other than ``tol`` and ``maxiter``."""
 
     @classmethod
     def get_accepted_arguments(cls) -> set[str]:
@@ -197,16 +226,21 @@ def largest_ratio(gradient: Any, unit: Any) -> Any:
     return jnp.max(jnp.stack(jax.tree.leaves(ratios)))
 
 
-def take_settings(cls: type, given: dict[str, Any]) -> dict[str, Any]:
-    """Defaults of ``cls`` overridden by what was given; NameError for an unknown name."""
-    defaults = cls.settings()
-    unknown = set(given) - set(defaults)
+def refuse_unknown_settings(cls: type, given: Iterable[str]) -> None:
+    """Raise NameError for names in ``solver_kwargs`` that a solver class does not have."""
+    accepted = cls.get_accepted_arguments()
+    unknown = set(given) - accepted
     if unknown:
         raise NameError(
             f"kwargs {sorted(unknown)} in solver_kwargs not a kwarg for {cls.__name__}! "
-            f"Accepted: {sorted(defaults)}."
+            f"Accepted: {sorted(accepted)}."
         )
-    return {**defaults, **given}
+
+
+def nothing_done() -> OptimizationInfo:
+    """How an optimisation stands before its first step."""
+    no = jnp.asarray(False)
+    return OptimizationInfo(jnp.asarray(jnp.inf), jnp.zeros((), int), no, no)
 
 
 def number(value: Any) -> np.ndarray:

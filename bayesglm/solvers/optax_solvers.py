@@ -16,8 +16,7 @@ from bayesglm.solvers.base import (
     OptimizationInfo,
     SolverState,
     largest_ratio,
-    number,
-    take_settings,
+    nothing_done,
 )
 
 
@@ -35,28 +34,11 @@ class AbstractOptaxSolver(AbstractSolver):
     cached by their settings, so that equal settings share one compiled program.
     """
 
-    tol: Any
-    maxiter: Any
     transformation: Any = eqx.field(static=True)
 
-    def __init__(
-        self,
-        unregularized_loss,
-        regularizer,
-        regularizer_strength,
-        has_aux=False,
-        init_params=None,
-        **settings,
-    ):
-        given = take_settings(type(self), settings)
-        self.loss, self.regularizer, self.strength = (
-            unregularized_loss,
-            regularizer,
-            regularizer_strength,
-        )
-        self.has_aux = has_aux
-        self.tol, self.maxiter = number(given.pop("tol")), number(given.pop("maxiter"))
-        self.transformation = self.build(**given)
+    def configure(self, **settings):
+        """Build the transformation."""
+        self.transformation = self.build(**settings)
 
     @staticmethod
     @abstractmethod
@@ -66,10 +48,7 @@ class AbstractOptaxSolver(AbstractSolver):
     def init_state(self, init_params, *args):
         """State of the transformation at ``init_params``."""
         inner = _Inner(self.transformation.init(init_params), self.unit(init_params, *args))
-        info = OptimizationInfo(
-            jnp.asarray(jnp.inf), jnp.zeros((), int), jnp.asarray(False), jnp.asarray(False)
-        )
-        return SolverState(inner, info)
+        return SolverState(inner, nothing_done())
 
     def step(self, params, state, *args):
         """One update of the transformation; none where the gradient is already small."""
@@ -233,11 +212,6 @@ class CustomOptax(AbstractOptaxSolver):
     def settings(cls):
         """Return the settings and their defaults."""
         return {"tol": 1e-9, "maxiter": 10_000, "optimizer": None}
-
-    @classmethod
-    def get_accepted_arguments(cls):
-        """Names that ``solver_kwargs`` may hold."""
-        return {"tol", "maxiter"}
 
     @staticmethod
     def build(optimizer):

@@ -14,8 +14,6 @@ from bayesglm.solvers.base import (
     AbstractSolver,
     OptimizationInfo,
     SolverState,
-    number,
-    take_settings,
 )
 
 
@@ -74,27 +72,6 @@ def _problem(solver, params, args):
 
 class AbstractNewton(AbstractSolver):
     """Shared by `Newton` and `ProximalNewton`."""
-
-    tol: Any
-    maxiter: Any
-
-    def __init__(
-        self,
-        unregularized_loss,
-        regularizer,
-        regularizer_strength,
-        has_aux=False,
-        init_params=None,
-        **settings,
-    ):
-        given = take_settings(type(self), settings)
-        self.loss, self.regularizer, self.strength = (
-            unregularized_loss,
-            regularizer,
-            regularizer_strength,
-        )
-        self.has_aux = has_aux
-        self.tol, self.maxiter = number(given["tol"]), number(given["maxiter"])
 
     @classmethod
     def settings(cls):

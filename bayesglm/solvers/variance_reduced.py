@@ -13,8 +13,8 @@ from bayesglm.solvers.base import (
     OptimizationInfo,
     SolverState,
     largest_ratio,
+    nothing_done,
     number,
-    take_settings,
 )
 
 
@@ -36,32 +36,14 @@ class AbstractSVRG(AbstractSolver):
     arrays with rows first does without.
     """
 
-    tol: Any
-    maxiter: Any
     stepsize: Any
     seed: Any
     batch_size: int = eqx.field(static=True)
 
-    def __init__(
-        self,
-        unregularized_loss,
-        regularizer,
-        regularizer_strength,
-        has_aux=False,
-        init_params=None,
-        **settings,
-    ):
-        given = take_settings(type(self), settings)
-        self.loss, self.regularizer, self.strength = (
-            unregularized_loss,
-            regularizer,
-            regularizer_strength,
-        )
-        self.has_aux = has_aux
-        self.tol, self.maxiter = number(given["tol"]), number(given["maxiter"])
-        self.stepsize = number(given["stepsize"])
-        self.seed = given["key"] if given["key"] is not None else jax.random.PRNGKey(123)
-        self.batch_size = int(given["batch_size"])
+    def configure(self, stepsize, batch_size, key):
+        """Keep the settings of the mini-batches."""
+        self.stepsize, self.batch_size = number(stepsize), int(batch_size)
+        self.seed = key if key is not None else jax.random.PRNGKey(123)
 
     @classmethod
     def settings(cls):
@@ -72,10 +54,7 @@ class AbstractSVRG(AbstractSolver):
         """Full gradient at ``init_params``."""
         gradient = self._gradient(init_params, *args)
         inner = SVRGState(init_params, gradient, self.seed, self.unit(init_params, *args))
-        info = OptimizationInfo(
-            jnp.asarray(jnp.inf), jnp.zeros((), int), jnp.asarray(False), jnp.asarray(False)
-        )
-        return SolverState(inner, info)
+        return SolverState(inner, nothing_done())
 
     def step(self, params, state, *args):
         """One epoch from ``params``."""
