@@ -1,26 +1,22 @@
-"""``python -m bayesglm``: fit a count model to an embedded real data set and print the table."""
+"""``python -m bayesglm``: fit a count model to an embedded real data set and print the table.
+
+With arguments it is the command line of `bayesglm.command_line`, on files of the user's own.
+"""
 
 from __future__ import annotations
 
-import argparse
+import sys
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
     from bayesglm.glm import GLM
 
-DESCRIPTION = """\
-Fit a Poisson GLM to 20,190 person-years of the RAND Health Insurance Experiment, which is
-embedded in the package, and print coefficients with standard errors and 95% intervals."""
-
-OVERDISPERSED = 1.5  # variance over what the Poisson allows, beyond which the table is qualified
+REMEDY = "GLM(bayesglm.observation_models.NegativeBinomialObservations(scale=None))."
 
 
 @dataclass(frozen=True)
@@ -35,15 +31,19 @@ class Demo:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bayesglm", description=DESCRIPTION)
-    parser.parse_args(arguments)
-    demo = fit_randhie()
-    print(report(demo))
+    given = sys.argv[1:] if arguments is None else arguments
+    if given:
+        from bayesglm.command_line import run
+
+        return run(given)
+    print(report(fit_randhie()))
     return 0
 
 
 def fit_randhie() -> Demo:
     """Load the data and fit, with a progress bar on standard error where it is a terminal."""
+    from bayesglm.command_line.report import stages
+
     with stages("loading libraries", "loading data", "compiling and fitting") as advance:
         from bayesglm.datasets import load_randhie
         from bayesglm.glm import GLM
@@ -60,6 +60,8 @@ def fit_randhie() -> Demo:
 
 def report(demo: Demo) -> str:
     """Table and what to read from it, as text."""
+    from bayesglm.command_line.report import convergence, dispersion, table_text
+
     rows, features = demo.X.shape
     return "\n".join(
         [
@@ -71,56 +73,12 @@ def report(demo: Demo) -> str:
             "estimate: change of the log of the expected number of visits per unit of the feature;",
             "lower, upper: 95% confidence interval.",
             "",
-            convergence(demo),
-            *dispersion(demo),
+            convergence(demo.model, demo.seconds),
+            *dispersion(demo.model, demo.X, demo.y, REMEDY),
             "",
             "Next: fit your own data as the README shows.",
         ]
     )
-
-
-def table_text(summary: pd.DataFrame) -> str:
-    """Coefficient table with four decimals and p-values to two significant digits."""
-    formats = dict.fromkeys(summary.columns, "{:.4f}".format)
-    formats["statistic"] = "{:.2f}".format
-    formats["p_value"] = lambda p: f"{p:.2g}" if p > 1e-16 else "<1e-16"
-    return summary.to_string(formatters=formats)
-
-
-def convergence(demo: Demo) -> str:
-    """How the optimisation ended."""
-    stats = demo.model.solver_state_.stats
-    ended = "Converged" if bool(stats.converged) else "NOT CONVERGED: raise maxiter. Stopped"
-    return f"{ended} after {demo.model.n_iter_} steps, {demo.seconds:.1f} s with compilation."
-
-
-def dispersion(demo: Demo) -> list[str]:
-    """Caution if the counts vary more than the model allows: the table is then too certain."""
-    mean = demo.model.predict(demo.X)
-    ratio = float(((demo.y - mean) ** 2 / mean).sum() / demo.model.dof_resid_[0])
-    if ratio < OVERDISPERSED:
-        return []
-    return [
-        f"Caution: the counts vary {ratio:.1f} times as much as a Poisson allows, so these",
-        f"standard errors are about {ratio**0.5:.1f} times too small. A model that allows it:",
-        "GLM(bayesglm.observation_models.NegativeBinomialObservations(scale=None)).",
-    ]
-
-
-@contextmanager
-def stages(*names: str) -> Iterator:
-    """Progress bar over named stages; yields the function that moves it to the next one."""
-    from tqdm import tqdm
-
-    upcoming = iter([*names[1:], "done"])
-    layout = "{desc} |{bar:20}| {elapsed}"
-    with tqdm(total=len(names), desc=names[0], bar_format=layout, disable=None, leave=False) as bar:
-
-        def advance() -> None:
-            bar.update()
-            bar.set_description_str(next(upcoming))
-
-        yield advance
 
 
 if __name__ == "__main__":

@@ -34,7 +34,14 @@ CLASSES = ("GLM", "PopulationGLM", "ClassifierGLM", "ClassifierPopulationGLM")
 PACKAGES = ("bayesglm", "jax", "numpyro", "numpy")
 HEADER_KEYS = ("format", "schema", "versions", "class", "params", "fitted", "arrays")
 ARRAYS = ("_coef", "_intercept", "_scale", "_dof_resid", "_covariance")
-PLAIN = ("n_iter_", "n_features_in_", "feature_names_in_", "_labels", "_response_names")
+PLAIN = (
+    "n_iter_",
+    "n_features_in_",
+    "feature_names_in_",
+    "_labels",
+    "_response_names",
+    "encoding_",
+)
 FITTED_KEYS = (*ARRAYS, *PLAIN, "layout", "encoder", "probe")
 PROBE_ROWS = 5
 PROBE_TOLERANCE = 1e-10  # relative, and absolute below 1
