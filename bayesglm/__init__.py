@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm.exceptions import ModelFileError as ModelFileError
     from bayesglm.exceptions import NotFittedError as NotFittedError
     from bayesglm.exceptions import PerfectSeparationWarning as PerfectSeparationWarning
+    from bayesglm.exceptions import SamplingWarning as SamplingWarning
     from bayesglm.glm import GLM as GLM
     from bayesglm.glm import ClassifierGLM as ClassifierGLM
     from bayesglm.glm import ClassifierPopulationGLM as ClassifierPopulationGLM
@@ -62,6 +63,7 @@ _HOMES = {
     "ModelFileError": "exceptions",
     "NotFittedError": "exceptions",
     "PerfectSeparationWarning": "exceptions",
+    "SamplingWarning": "exceptions",
 }
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from bayesglm import io
 from bayesglm._tree import FeatureLayout
-from bayesglm.exceptions import NotFittedError
+from bayesglm._warnings import warn_user
+from bayesglm.exceptions import DataWarning, NotFittedError
 
 
 class FittedValues:
@@ -57,7 +58,7 @@ class FittedValues:
     @property
     def scale_(self) -> Any:
         """Dispersion, shape (1,) or (K,)."""
-        return None if self._scale is None else jnp.asarray(self._scale)
+        return None if self._scale is None else in_session_precision(self._scale)
 
     @scale_.setter
     def scale_(self, value: Any) -> None:
@@ -118,8 +119,9 @@ class FittedValues:
         """
         io.save(self, path)
 
-    def _to_user(self, coef: Any, intercept: Any = None, convert: Any = jnp.asarray) -> tuple:
+    def _to_user(self, coef: Any, intercept: Any = None, convert: Any = None) -> tuple:
         """Return internal arrays in the user's shapes and structure."""
+        convert = convert or in_session_precision
         if coef is not None:
             trailing = self._trailing(coef.shape[1])
             coef = self._layout.split(coef.reshape(len(coef), *trailing))
@@ -138,3 +140,16 @@ class FittedValues:
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
                 "appropriate arguments first."
             )
+
+
+def in_session_precision(array: np.ndarray) -> jax.Array:
+    """JAX array in the session's own precision; warns of numbers that are too large for it."""
+    with np.errstate(over="ignore"):
+        shown = jnp.asarray(array)
+    if np.isinf(np.asarray(shown)).any() and not np.isinf(array).any():
+        warn_user(
+            "Some fitted numbers are too large for single precision and shown as infinite: read "
+            "them in a session with double precision, jax.enable_x64(True).",
+            DataWarning,
+        )
+    return shown

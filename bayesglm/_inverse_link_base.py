@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -31,6 +32,8 @@ class InverseLink(eqx.Module):
     >>> print(link.log_mean(jnp.array(-90.0)))
     -90.0
     """
+
+    mean_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # all that is known of the means
 
     @property
     def __name__(self) -> str:

@@ -22,6 +22,7 @@ class Exp(InverseLink):
     """
 
     label = "exp"
+    mean_range = (0.0, jnp.inf)
 
     @override
     def __call__(self, eta):
@@ -51,6 +52,7 @@ class Logistic(InverseLink):
     """
 
     label = "logistic"
+    mean_range = (0.0, 1.0)
 
     @override
     def __call__(self, eta):
@@ -88,6 +90,7 @@ class Softplus(InverseLink):
     """
 
     label = "softplus"
+    mean_range = (0.0, jnp.inf)
 
     @override
     def __call__(self, eta):
@@ -113,6 +116,7 @@ class NormCDF(InverseLink):
     """
 
     label = "norm_cdf"
+    mean_range = (0.0, 1.0)
 
     @override
     def __call__(self, eta):
@@ -142,6 +146,7 @@ class Cloglog(InverseLink):
     """
 
     label = "cloglog"
+    mean_range = (0.0, 1.0)
 
     @override
     def __call__(self, eta):
@@ -254,6 +259,7 @@ class Square(InverseLink):
     """
 
     label = "square"
+    mean_range = (0.0, jnp.inf)
 
     @override
     def __call__(self, eta):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import jax
 import numpy as np
+
+LIMITS = frozenset({"tol", "maxiter"})  # settings that every solver of this package has
 
 
 class Resolved:
@@ -49,6 +52,47 @@ class Resolved:
 def given(estimator: Any, name: str) -> Any:
     """Return a constructor parameter as the user gave it."""
     return vars(estimator)[name]
+
+
+def read_flag(estimator: Any, name: str) -> bool:
+    """Return a parameter that is either true or false; 0 and 1 will do.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else: text such as "no" would pass for true.
+    """
+    value = given(estimator, name)
+    if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+
+
+def read_settings(estimator: Any, name: str) -> dict[str, Any]:
+    """Return a parameter that is a dict of settings, or None for none.
+
+    Raises
+    ------
+    TypeError
+        If it is no dict with names as keys, or a limit of the solver is no number.
+    ValueError
+        If a limit is negative or NaN.
+    """
+    value = given(estimator, name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(
+            f"`{name}` must be a dict of settings by name, such as {{'maxiter': 500}}; "
+            f"got {value!r}."
+        )
+    for limit in LIMITS & set(value):
+        number = value[limit]
+        if isinstance(number, bool) or not isinstance(number, Real | np.number):
+            raise TypeError(f"{limit!r} in `{name}` must be a number; got {number!r}.")
+        if not number >= 0:
+            raise ValueError(f"{limit!r} in `{name}` must not be negative; got {number!r}.")
+    return dict(value)
 
 
 class StoredParameters:

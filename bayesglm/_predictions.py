@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import partial
 from typing import Any
 
@@ -55,16 +56,24 @@ class Predictions:
 
     @property
     def _dispersion(self) -> np.ndarray:
-        """Dispersion (K,); the observation model's own where coefficients were set by hand."""
+        """Dispersion (K,); the observation model's own where coefficients were set by hand.
+
+        One stands for that of a response that never varied, on which next to nothing depends.
+        """
         if self._scale is None:
             return initial_scale(self.observation_model, self._coef.shape[1])
-        return self._scale
+        determined = self._dof_resid is None or self._dof_resid > 0
+        return np.where(np.isnan(self._scale) & determined, 1.0, self._scale)
 
     def _squeeze(self, values: np.ndarray) -> np.ndarray:
         """``values`` without the response axis where there is one response."""
         return values if self._validator.y_ndim == 2 else values[:, 0]
 
-    def predict(self, X: Any, offset: Any = None) -> Any:
+    @abstractmethod
+    def _std_of_mean(self, eta: np.ndarray, design: Design) -> np.ndarray:
+        """Return the standard deviation of the mean, in the user's shape."""
+
+    def predict(self, X: Any, offset: Any = None, return_std: bool = False) -> Any:
         """Return the expected response at each row.
 
         Parameters
@@ -73,10 +82,15 @@ class Predictions:
             Features, as in `fit`; a row with NaN gives NaN.
         offset
             Added to the linear predictor, as in `fit`.
+        return_std
+            Whether to return the standard deviation of that mean too: how uncertain the
+            coefficients leave it, by the delta method. Not for classifiers. For the spread of a
+            new response see `prediction_interval`.
 
         Returns
         -------
-        Shape (n,) or (n, K), float64 NumPy; a pynapple object if ``X`` is one.
+        Shape (n,) or (n, K), float64 NumPy; a pynapple object if ``X`` is one. With ``return_std``
+        two of these.
 
         Warns
         -----
@@ -85,7 +99,10 @@ class Predictions:
         """
         with jax.enable_x64(True):
             eta, design = self._predict_eta(X, offset)
-            return self._wrap(self._predict(eta), design)
+            if not return_std:
+                return self._wrap(self._predict(eta), design)
+            spread = self._std_of_mean(eta, design)
+            return self._wrap(self._predict(eta), design), self._wrap(spread, design)
 
     def _wrap(self, values: np.ndarray, design: Design) -> Any:
         """Give values back on the time axis of the features, if they had one."""
@@ -117,6 +134,16 @@ class Predictions:
         ------
         NotImplementedError
             For any other ``score_type``.
+
+        Warns
+        -----
+        DataWarning
+            If a pseudo-R2 is undefined, because a constant mean fits these data perfectly.
+
+        Notes
+        -----
+        A fit without any residual has no dispersion: the log-likelihood of data on it is infinite,
+        and of other data minus infinity.
         """
         if score_type not in SCORES:
             raise NotImplementedError(
@@ -133,7 +160,7 @@ class Predictions:
             combine = lambda cells: aggregate(convert(self._squeeze(_blank(cells, data.weight))))
             value = combine(model)
             if null is not None:
-                value = 1.0 - value / combine(null)
+                value = _improvement(value, combine(null))
         return value
 
     def _cell_scores(self, score_type, data, target, eta) -> tuple[np.ndarray, np.ndarray | None]:
@@ -142,13 +169,19 @@ class Predictions:
         if score_type == "pseudo-r2-Cohen":
             mean = scoring.mean_response(observations, self.inverse_link_function, eta)
             null = scoring.null_mean(observations, target, data.weight)
-            cells = partial(scoring.deviance, observations, self._scale, target)
+            cells = partial(scoring.deviance, observations, self._dispersion, target)
             return cells(mean), cells(null)
         link = self.inverse_link_function
+        exact = self._dispersion == 0
         model = scoring.log_density(observations, link, self._dispersion, target, eta)
+        if exact.any():
+            mean = scoring.mean_response(observations, link, eta)
+            hit = ((target == mean) | (data.weight == 0)).all(axis=0)
+            model = np.where(exact, np.where(hit, np.inf, -np.inf), model)
         if score_type == "log-likelihood":
             return model, None
-        return model, scoring.null_log_density(observations, self._dispersion, target, data.weight)
+        null = scoring.null_log_density(observations, self._dispersion, target, data.weight)
+        return model, np.where(exact, -np.inf, null) if exact.any() else null
 
     def simulate(self, random_key: Any, feedforward_input: Any, offset: Any = None) -> tuple:
         """Draw responses from the fitted model.
@@ -210,9 +243,23 @@ def mark_missing(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
 
 def _weighted_mean(cells: np.ndarray, weight: np.ndarray) -> float:
-    """Mean of the cells that are not missing, weighted."""
+    """Mean of the cells that are not missing, weighted; one that is impossible outweighs all."""
     weight = weight[:, 0] if cells.ndim == 1 else np.broadcast_to(weight, cells.shape)
+    if np.isneginf(cells[weight > 0]).any():
+        return -np.inf
     return float(np.sum(np.where(weight > 0, weight * cells, 0.0)) / np.sum(weight))
+
+
+def _improvement(model: Any, null: Any) -> Any:
+    """``1 - model / null``; warns where a constant mean leaves nothing to improve on."""
+    if not np.all(np.isfinite(null) & (np.asarray(null) != 0)):
+        warn_user(
+            "The pseudo-R2 is undefined: a constant mean fits these data perfectly, or the model "
+            "has no dispersion. Use score_type='log-likelihood', or data that vary.",
+            DataWarning,
+        )
+    with np.errstate(all="ignore"):
+        return 1.0 - np.divide(model, null) if np.ndim(model) == 0 else 1.0 - model / null
 
 
 def _blank(cells: np.ndarray, weight: np.ndarray) -> np.ndarray:

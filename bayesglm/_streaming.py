@@ -60,7 +60,7 @@ def update(
     num_rows = getattr(state, "num_rows", None)
     data, choices, assembled = _assemble(model, X, y, sample_weight, offset, num_rows)
     if model._scale is not None and choices.observations.scale_estimator == "likelihood":
-        assembled = assembled.with_scale(model._scale)
+        assembled = assembled.with_scale(model._dispersion)
     params = model._read_params(params, data.design.layout, _trailing(model, data))
     solver, name = _solver(model, assembled, params)
     stream.check_settings(state, stream.settings_of(solver, name))

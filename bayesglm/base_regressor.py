@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -15,20 +14,26 @@ from sklearn.utils.validation import validate_data
 from bayesglm import _streaming as streaming
 from bayesglm import intervals, links, observation_models, solvers
 from bayesglm import regularizer as regularizers
+from bayesglm._comparison import Comparison
 from bayesglm._fitted import FittedValues
-from bayesglm._parameters import Resolved, StoredParameters, given
+from bayesglm._parameters import Resolved, StoredParameters, given, read_flag, read_settings
 from bayesglm._predictions import Predictions
+from bayesglm._processes import refuse_fork
+from bayesglm._sampling import Sampling
 from bayesglm._tree import FeatureLayout
-from bayesglm.exceptions import ConvergenceWarning
+from bayesglm._uncertainty import Uncertainty
 from bayesglm.glm import fitting, identification, report, stream, validation
 from bayesglm.glm.assemble import Choices
 from bayesglm.glm.design import Design, is_frame, refuse_duplicate_columns, take_column
+from bayesglm.glm.memory import exhaustion_as_memory_error
 from bayesglm.glm.params import GLMParams
 
 WIDEST_NEWTON = 2000  # parameters of one response: beyond, a Hessian costs more than it saves
 
 
-class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
+class BaseRegressor(
+    Sampling, Uncertainty, Comparison, Predictions, FittedValues, StoredParameters, BaseEstimator
+):
     """Abstract estimator: reads data, calls the numerical core, stores what it found."""
 
     _validator: validation.GLMValidator
@@ -86,6 +91,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
 
     def _features(self, X: Any, offset: Any, reset: bool) -> tuple[Any, Any]:
         """Check names and number of features, and take the offset's column out of X."""
+        refuse_fork()
         if is_frame(X):
             refuse_duplicate_columns(X)
         if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
@@ -138,7 +144,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
             self.regularizer,
             given(self, "regularizer_strength"),
             self._feature_mask(layout, self._trailing(num_responses)),
-            bool(given(self, "fit_intercept")),
+            read_flag(self, "fit_intercept"),
         )
 
     def _solver(self, num_parameters: int) -> solvers.SolverSpec:
@@ -155,7 +161,7 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         return spec
 
     def _solver_settings(self, spec: solvers.SolverSpec) -> dict[str, Any]:
-        settings = dict(given(self, "solver_kwargs") or {})
+        settings = read_settings(self, "solver_kwargs")
         own = {"optimizer": given(self, "solver_name")} if spec.backend == "user" else {}
         return settings | own
 
@@ -201,24 +207,25 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         ------
         ValueError, TypeError
             For data or settings that make no sense; nothing has been compiled by then.
+        MemoryError
+            If the arrays would not fit into the memory that is free.
 
         Warns
         -----
         ConvergenceWarning
             If the solver stopped before the gradient was small.
         """
-        with jax.enable_x64(True):
-            fit = self._fit(X, y, init_params, sample_weight, offset)
-        if not fit.converged.all():
-            self._warn_not_converged(fit)
+        with jax.enable_x64(True), exhaustion_as_memory_error():
+            fit, *_ = self._fit(X, y, init_params, sample_weight, offset)
+        report.report_convergence(fit, self.n_iter_)
         return self
 
-    def _fit(self, X, y, init_params, sample_weight, offset):
+    def _fit(self, X, y, init_params, sample_weight, offset, adjust=lambda choices: choices):
         if hasattr(self, "n_features_in_"):
             del self.n_features_in_
         data = self._read(X, y, sample_weight, offset, reset=True)
         layout, K = data.design.layout, data.y.shape[1]
-        trailing, choices = self._trailing(K), self._choices(layout, K)
+        trailing, choices = self._trailing(K), adjust(self._choices(layout, K))
         target = self._kernel_response(data.y)
         start = None
         if init_params is not None:
@@ -227,35 +234,24 @@ class BaseRegressor(Predictions, FittedValues, StoredParameters, BaseEstimator):
         fit, model = fitting.fit_data(
             choices, data, target, trailing, start, spec, self._solver_settings(spec)
         )
+        report.refuse_impossible_fit(choices, data, fit)
         self._layout, self._labels = layout, data.design.labels
         self._coef, self._intercept = fit.params.coef, fit.params.intercept
         self._dof_resid = identification.residual_dof(
             choices, data, fit.params, model.penalty.penalty
         )
-        self._scale = fitting.scale_at(model, fit.params, data.num_rows, self._dof_resid)
+        self._scale = fitting.scale_of_fit(model, fit, data.num_rows, self._dof_resid)
         self._covariance = intervals.at_mode(model, fit, self._scale, data.num_rows)
         self.n_iter_ = max(1, fit.num_steps)
         self.solver_state_, self.aux_ = fitting.without_matrices(fit.state), fit.aux
-        self._stream = None
-        report.report_fit(choices, data, fit.params, model, self._scale, self._covariance)
-        return fit
+        self._stream = self.posterior_ = self.diagnostics_ = None
+        report.report_fit(choices, data, fit, model, self._scale, self._covariance)
+        return fit, model, data
 
     def _read_params(self, params: Any, layout: FeatureLayout, trailing: tuple) -> GLMParams:
         """User parameters as internal arrays."""
         coef, intercept = validation.read_params(params, trailing, layout)
         return GLMParams(self._internal(coef), self._internal(intercept[None])[0])
-
-    def _warn_not_converged(self, fit: fitting.Fit) -> None:
-        failed = np.flatnonzero(~fit.converged)
-        which = "" if fit.converged.size == 1 else f" for responses {failed[:10].tolist()}"
-        worst = np.nanmax(np.append(fit.residual[failed] / fit.unit[failed], 0.0))
-        warnings.warn(
-            f"The fit did not converge{which}: after {self.n_iter_} steps the scaled gradient is "
-            f"{worst:.1e}. Raise `maxiter` in `solver_kwargs`, rescale the features, choose "
-            "solver_name='Newton', or strengthen the regularizer.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
 
     # One step at a time
 

@@ -11,6 +11,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "PerfectSeparationWarning",
+    "SamplingWarning",
     "TextError",
 ]
 
@@ -42,6 +43,19 @@ class ConvergenceWarning(sklearn_exceptions.ConvergenceWarning, RuntimeWarning):
     >>> from bayesglm.exceptions import ConvergenceWarning
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", ConvergenceWarning)
+    """
+
+
+class SamplingWarning(ConvergenceWarning):
+    """Draws may not represent the posterior: chains disagree, are too short, or diverged.
+
+    It says what is wrong, with which parameters, responses and chains, and what to do.
+
+    Examples
+    --------
+    >>> from bayesglm.exceptions import ConvergenceWarning, SamplingWarning
+    >>> issubclass(SamplingWarning, ConvergenceWarning)  # filters for that one catch it
+    True
     """
 
 

@@ -25,6 +25,7 @@ from bayesglm._tree import FeatureLayout
 from bayesglm._warnings import warn_user
 from bayesglm.exceptions import ModelFileError
 from bayesglm.label_encoder import LabelEncoder
+from bayesglm.posterior import datatree
 
 __all__ = ["inspect_npz", "load", "load_model", "save"]
 
@@ -42,7 +43,7 @@ PLAIN = (
     "_response_names",
     "encoding_",
 )
-FITTED_KEYS = (*ARRAYS, *PLAIN, "layout", "encoder", "probe")
+FITTED_KEYS = (*ARRAYS, *PLAIN, "layout", "encoder", "probe", "posterior")
 PROBE_ROWS = 5
 PROBE_TOLERANCE = 1e-10  # relative, and absolute below 1
 MAX_BYTES = 2**33
@@ -262,6 +263,7 @@ def _fitted_state(model: Any) -> dict[str, Any]:
     state["layout"] = None if layout is None else _describe_layout(layout)
     state["encoder"] = None if labels is None else [labels.n_classes, labels.classes_]
     state["probe"] = _probe(model, _probe_features(model)) if _can_predict(model) else None
+    state["posterior"] = None if model.posterior_ is None else datatree.describe(model.posterior_)
     return state
 
 
@@ -371,6 +373,8 @@ def _rebuild(header: Mapping[str, Any], decoder: Decoder) -> Any:
         count, classes = fitted["encoder"]
         model._encoder = LabelEncoder(count)
         model._encoder.classes_ = classes
+    if fitted["posterior"] is not None:
+        model.posterior_ = datatree.rebuild(fitted["posterior"])
     if fitted["probe"] is not None:
         _check_probe(model, fitted["probe"], header["versions"])
     return model

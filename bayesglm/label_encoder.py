@@ -99,7 +99,7 @@ class LabelEncoder:
         labels = np.asarray(labels).ravel()
         found = np.unique(labels[labels == labels])  # NaN is unequal to itself
         if len(found) != self.n_classes:
-            raise ValueError(_wrong_number_message(len(found), self.n_classes))
+            raise ValueError(_wrong_number_message(found.tolist(), self.n_classes))
         self.classes_ = found
 
     def encode(self, y: ArrayLike, safe: bool = True) -> NDArray[np.intp]:
@@ -217,15 +217,16 @@ def _as_num_classes(value: Any) -> int:
     return int(value)
 
 
-def _wrong_number_message(found: int, expected: int) -> str:
+def _wrong_number_message(labels: list, expected: int) -> str:
     """Say what is wrong with the labels, and what to do."""
+    found, shown = len(labels), f"{labels[:10]}{' and more' * (len(labels) > 10)}"
     if found > expected:
         return (
-            f"Found {found} unique class labels in array, but n_classes={expected}. "
+            f"Found {found} unique class labels in array, but n_classes={expected}: {shown}. "
             "Increase n_classes or check your data."
         )
     return (
         f"Found only {found} unique class labels in array ({found} class{'es' * (found != 1)}), "
-        f"but n_classes={expected}. Provide an array in which every class occurs; when updating in "
-        "batches, call ``set_classes`` with all the labels first."
+        f"but n_classes={expected}: {shown}. Provide an array in which every "
+        "class occurs; when updating in batches, call ``set_classes`` with all the labels first."
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import equinox as eqx
@@ -12,12 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import regularizer as regularizers
-from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, block_rows
+from bayesglm.glm.likelihood import Likelihood, Standardization, block_rows
 from bayesglm.glm.loss import Loss, StandardizedPenalty
 from bayesglm.glm.params import GLMParams
+from bayesglm.glm.rows import HostArrays, Rows, StreamedRows
 from bayesglm.glm.validation import Data
 
+TYPICAL_ROWS = 256  # whose mean is taken for a first guess of that of all
 FEWEST_ROWS = 64  # smaller data are padded to this
+STREAMED_BYTES = 2**28  # X of more is fetched from where it is instead of copied
 ALIGNMENT = 64  # bytes; arrays aligned so are handed to the device without another copy
 
 
@@ -59,19 +62,22 @@ class Assembled:
         Observations.
     num_rows
         Sum of weights of each response, shape (K,).
+    source
+        What `rows` are fetched from, kept alive here; None where they are in memory.
     """
 
     loss: Loss
     penalty: StandardizedPenalty
-    rows: Rows
+    rows: Rows | StreamedRows
     num_rows: np.ndarray
+    source: HostArrays | None = None
 
     @property
     def standardization(self) -> Standardization:
         """Coordinates of the parameters."""
         return self.loss.standardization
 
-    @property
+    @cached_property
     def host(self) -> Standardization:
         """Coordinates of the parameters, as NumPy arrays."""
         own = self.standardization
@@ -84,7 +90,7 @@ class Assembled:
         kappa = loss.likelihood.observations.kernel_factor(scale)
         penalty = self.penalty.penalty.with_rows(self.num_rows / kappa)
         penalty = StandardizedPenalty(penalty, self.standardization)
-        return Assembled(loss, penalty, self.rows, self.num_rows)
+        return replace(self, loss=loss, penalty=penalty)
 
     @property
     def prior_dof(self) -> np.ndarray:
@@ -104,8 +110,8 @@ def padded_rows(count: int) -> int:
     return bucket(max(count, FEWEST_ROWS))
 
 
-def to_rows(data: Data, y: np.ndarray) -> Rows:
-    """Copy observations to the device, padded with rows of weight zero.
+def to_rows(data: Data, y: np.ndarray) -> tuple[Rows | StreamedRows, HostArrays | None]:
+    """Copy observations to the device, padded with rows of weight zero; large ones stay.
 
     Parameters
     ----------
@@ -113,21 +119,23 @@ def to_rows(data: Data, y: np.ndarray) -> Rows:
         Checked observations.
     y
         Responses as the kernel wants them, shape (n, K) or one-hot (n, K, C).
+
+    Returns
+    -------
+    The rows, and the arrays that they are fetched from, if they stay on the host.
     """
-    n, p = data.design.array.shape
-    block = block_rows(p, int(np.prod(y.shape[1:])))
-    length = padded_rows(n) if n <= block else block * bucket(-(-n // block))
-    block = min(block, length)
-    pad = partial(_padded, length=length)
+    X, offset = data.design.array, data.offset
+    n, p = X.shape
     weight = data.weight / data.weight.sum(axis=0)
-    return Rows(
-        pad(data.design.array),
-        pad(y),
-        pad(weight, fill=0.0),
-        None if data.offset is None else pad(data.offset),
-        jnp.asarray(n),
-        block,
-    )
+    block = block_rows(p, int(np.prod(y.shape[1:])))
+    if X.nbytes > STREAMED_BYTES:
+        source = HostArrays(X, y, weight, offset)
+        return StreamedRows.of(source, block), source
+    length = padded_rows(n) if n <= block else block * bucket(-(-n // block))
+    pad = partial(_padded, length=length)
+    offset = None if offset is None else pad(offset)
+    block = min(block, length)
+    return Rows(pad(X), pad(y), pad(weight, fill=0.0), offset, np.asarray(n), block), None
 
 
 def _padded(array: np.ndarray, length: int, fill: float | None = None) -> jax.Array:
@@ -143,15 +151,14 @@ def _padded(array: np.ndarray, length: int, fill: float | None = None) -> jax.Ar
 
 
 @partial(jax.jit, static_argnames="centered")
-def column_moments(rows: Rows, centered: bool) -> tuple[Any, Any]:
+def column_moments(rows: Rows | StreamedRows, centered: bool) -> tuple[Any, Any]:
     """Weighted mean and standard deviation of each column, shape (p,), in one pass.
 
-    Sums are taken around the mean of the first block, so that a large common offset costs no
+    Sums are taken around the mean of the first rows, so that a large common offset costs no
     digits. Without centring, the mean is zero and the scale the root mean square.
     """
     row_weight = lambda block: jnp.mean(block.weight, axis=1)[:, None]
-    width = rows.X.shape[1]
-    shift = _typical_row(rows) if centered else jnp.zeros(width)
+    shift = _typical_row(rows) if centered else jnp.zeros(rows.num_features)
 
     def of_block(block):
         weight = row_weight(block)
@@ -165,18 +172,23 @@ def column_moments(rows: Rows, centered: bool) -> tuple[Any, Any]:
     return shift + first_moment, jnp.sqrt(variance)
 
 
-def _typical_row(rows: Rows) -> Any:
+def _typical_row(rows: Rows | StreamedRows) -> Any:
     """Weighted mean of the first rows, shape (p,); rows of weight zero do not count."""
-    count = min(rows.block, 256)
-    weight = jnp.mean(rows.weight[:count], axis=1)
-    first = jnp.where(weight[:, None] > 0, rows.X[:count].astype(float), 0.0)
-    return weight @ first / jnp.maximum(weight.sum(), jnp.finfo(float).tiny)
+    first = rows.slice(0)
+    weight = jnp.mean(first.weight[:TYPICAL_ROWS], axis=1)
+    X = jnp.where(weight[:, None] > 0, first.X[:TYPICAL_ROWS].astype(float), 0.0)
+    return weight @ X / jnp.maximum(weight.sum(), jnp.finfo(float).tiny)
 
 
-def standardize(rows: Rows, fit_intercept: bool) -> Standardization:
-    """Centre and scale of each column; a column that does not vary keeps its scale."""
+@partial(jax.jit, static_argnames="fit_intercept")
+def _coordinates(rows: Rows | StreamedRows, fit_intercept: bool) -> tuple[Any, Any]:
     center, scale = column_moments(rows, centered=fit_intercept)
-    return Standardization(center, jnp.where(is_constant(center, scale), 1.0, scale))
+    return center, jnp.where(is_constant(center, scale), 1.0, scale)
+
+
+def standardize(rows: Rows | StreamedRows, fit_intercept: bool) -> Standardization:
+    """Centre and scale of each column; a column that does not vary keeps its scale."""
+    return Standardization(*_coordinates(rows, fit_intercept))
 
 
 def is_constant(center: Any, scale: Any) -> Any:
@@ -186,7 +198,7 @@ def is_constant(center: Any, scale: Any) -> Any:
 
 def identity_standardization(num_features: int) -> Standardization:
     """Return the coordinates of the user."""
-    return Standardization(jnp.zeros(num_features), jnp.ones(num_features))
+    return Standardization(np.zeros(num_features), np.ones(num_features))
 
 
 def assemble(
@@ -218,7 +230,7 @@ def assemble(
         Responses whose parameters do not move, booleans (K,).
     """
     observations, layout = choices.observations, data.design.layout
-    rows = to_rows(data, y)
+    rows, source = to_rows(data, y)
     p, (K, *classes) = layout.num_features, y.shape[1:]
     penalty = regularizers.resolve(
         choices.regularizer,
@@ -229,8 +241,9 @@ def assemble(
         num_rows=data.num_rows if num_rows is None else num_rows,
         **_data_scales(choices, data, rows),
     )
-    standardization = identity_standardization(p)
-    if coordinates != "user":
+    if coordinates == "user":
+        standardization = identity_standardization(p)
+    else:
         standardization = standardize(rows, choices.fit_intercept)
     if coordinates == "groups":
         standardization = _alike_in_groups(standardization, penalty, (p, K, *classes))
@@ -240,18 +253,19 @@ def assemble(
     free = np.ones(K, bool) if held_responses is None else ~held_responses
     free = np.broadcast_to(free.reshape(K, *(1,) * len(classes)), (K, *classes))
     movable = GLMParams(
-        jnp.asarray(np.broadcast_to(free, (p, K, *classes)) & (True if mask is None else mask > 0)),
-        jnp.asarray(free & choices.fit_intercept),
+        np.broadcast_to(free, (p, K, *classes)) & (True if mask is None else mask > 0),
+        free & choices.fit_intercept,
     )
     likelihood = Likelihood(
         observations,
         choices.link,
-        jnp.asarray(initial_scale(observations, K)),
-        None if mask is None else jnp.asarray(mask),
+        initial_scale(observations, K),
+        mask,
     )
     loss = Loss(likelihood, standardization, movable)
     counted = data.num_rows if num_rows is None else num_rows
-    return Assembled(loss, StandardizedPenalty(penalty, standardization), rows, counted)
+    penalty = StandardizedPenalty(penalty, standardization)
+    return Assembled(loss, penalty, rows, counted, source)
 
 
 def _alike_in_groups(
@@ -271,7 +285,7 @@ def initial_scale(observations: Any, num_responses: int) -> np.ndarray:
     return np.array(np.broadcast_to(1.0 if scale is None else scale, num_responses), float)
 
 
-def _data_scales(choices: Choices, data: Data, rows: Rows) -> dict[str, Any]:
+def _data_scales(choices: Choices, data: Data, rows: Rows | StreamedRows) -> dict[str, Any]:
     """Spread of columns and responses, for priors that follow them (rstanarm's rule)."""
     parts = getattr(choices.regularizer, "parts", {"": choices.regularizer}).values()
     if all(getattr(part, "distribution", part) is not None for part in parts):

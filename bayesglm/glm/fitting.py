@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm.glm import dispersion, identification, initialize
+from bayesglm.glm import dispersion, identification, initialize, memory
 from bayesglm.glm.assemble import Assembled, Choices, assemble
 from bayesglm.glm.likelihood import row_sums
 from bayesglm.glm.params import GLMParams
@@ -29,8 +31,10 @@ CANONICAL = frozenset(
     }
 )
 MOST_ROUNDS = 100  # of coefficients and dispersion in turn
+MOST_STARTS = 10  # of a solver, each from where the last one stopped
 MARGIN = 30.0  # a solver's own test uses the score at its start, the verdict that at the end
 FOREIGN_TOLERANCE = 1e-4  # scaled gradient asked of a solver that names no tolerance of its own
+SHORT_STEP = 0.01  # of a spread of the linear predictor
 SCALE_TOLERANCE = 1e-9  # on the log of the dispersion, where its likelihood is flat to 1e-18
 
 
@@ -49,7 +53,9 @@ class Fit:
     residual, threshold, unit
         Gradient or KKT residual, what it had to reach, and the size of a score, shape (K,).
     precision
-        Curvature at the optimum as Newton's method has it, shape (K, D, D).
+        Curvature at the optimum as Newton's method has it, shape (K, D, D); None if too large.
+    silent
+        Responses that never vary and were held at the edge of their range, booleans (K,).
     """
 
     params: GLMParams
@@ -60,11 +66,12 @@ class Fit:
     threshold: np.ndarray
     unit: np.ndarray
     precision: Any
+    silent: np.ndarray
 
     @property
     def converged(self) -> np.ndarray:
-        """Whether each response has converged, shape (K,)."""
-        return self.residual <= self.threshold
+        """Whether each response has converged, shape (K,); never where the score overflowed."""
+        return np.isfinite(self.threshold) & (self.residual <= self.threshold)
 
     @property
     def num_steps(self) -> int:
@@ -101,6 +108,8 @@ def fit_data(
     -------
     The optimum, and the model in standardised coordinates.
     """
+    shape = (data.design.array.shape[1], *target.shape[1:])
+    memory.refuse_large_fit(data.design.array, _matrix_size(spec.algo_name, shape))
     if choices.regularizer.is_zero:
         identification.refuse_unidentified(data, choices.feature_mask, choices.fit_intercept)
     held, average = None, initialize.average_response(data, target)
@@ -118,10 +127,34 @@ def fit_data(
     def run(model, params):
         penalty = model.penalty
         solver = spec.implementation(model.loss, penalty, None, False, params, **settings)
-        return solver.run(params, model.rows)
+        for _ in range(MOST_STARTS):
+            params, state, aux = solver.run(params, model.rows)
+            if not _judged_by_its_start(state):
+                break
+        return params, state, aux
 
     tolerance = settings.get("tol", _default_tolerance(spec.implementation))
-    return _optimize(solved, model, start, run, tolerance, average if derived else None)
+    silent = np.zeros(target.shape[1], bool) if held is None else held
+    return _optimize(solved, model, start, run, tolerance, average if derived else None, silent)
+
+
+def _judged_by_its_start(state: Any) -> bool:
+    """Whether Newton's method stopped on a score that is small beside that of a bad start only.
+
+    So does a perfect fit, with no score left at all; started again there, it stays.
+    """
+    inner = getattr(state, "solver_state", None)
+    if not isinstance(inner, newton.NewtonState):
+        return False
+    by_start = np.asarray(inner.unit <= newton.UNIT_FLOOR * inner.first_unit)
+    return bool(np.any(by_start & np.asarray(inner.converged & (inner.num_steps > 0))))
+
+
+def _matrix_size(algorithm: str, shape: tuple[int, ...]) -> int:
+    """Numbers in the matrices that a solver has for coefficients of a shape."""
+    if algorithm == "BFGS":  # one matrix for the parameters of all responses
+        return ((shape[0] + 1) * math.prod(shape[1:])) ** 2
+    return memory.curvature_size(shape) if algorithm in ("Newton", "ProximalNewton") else 0
 
 
 def _default_tolerance(implementation: Any) -> float:
@@ -140,9 +173,9 @@ def _coordinates(spec: Any, penalty: Any) -> str:
     return "groups"
 
 
-def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assembled]:
+def _optimize(solved, model, start, run, tolerance, average, silent) -> tuple[Fit, Assembled]:
     params = solved.host.to_standard(start)
-    if average is not None:
+    if average is not None and not _is_wide(model):
         params = initialize.first_step(solved, params, average)
     if _depends_on_scale(model):
         solved, model, (params, state, aux) = _alternate(solved, model, params, run)
@@ -165,6 +198,7 @@ def _optimize(solved, model, start, run, tolerance, average) -> tuple[Fit, Assem
             np.asarray(at.threshold),
             np.asarray(at.unit),
             at.precision,
+            silent,
         ),
         model,
     )
@@ -204,19 +238,60 @@ def _next_scale(model: Assembled, params: GLMParams, scale: Any) -> Any:
     return dispersion.pearson_mean(*at) * model.num_rows / model.prior_dof
 
 
-def _judge(model, user, state, tolerance, same) -> newton.NewtonState:
-    """State of Newton's method at the solution: residual, threshold and information."""
+def _judge(model, user, state, tolerance, same) -> newton.NewtonState | Verdict:
+    """State of Newton's method at the solution, or as much of it as does not fill the memory."""
     inner = getattr(state, "solver_state", None)
-    if same and isinstance(state, SolverState) and isinstance(inner, newton.NewtonState):
+    own = same and isinstance(state, SolverState) and isinstance(inner, newton.NewtonState)
+    if own and not _judged_by_its_start(state):
         return inner
     problem = model.loss.problem(model.penalty, user, model.rows)
-    tolerance = np.asarray(MARGIN * tolerance)
-    return _inspect(problem, model.host.to_standard(user), tolerance)
+    inspect = _inspect_gradient if _is_wide(model) else _inspect
+    return inspect(problem, model.host.to_standard(user), np.asarray(MARGIN * tolerance))
+
+
+def _is_wide(model: Assembled) -> bool:
+    """Whether curvature matrices of all responses would be too large to form in passing."""
+    return memory.curvature_size(model.loss.movable.coef.shape) > memory.LARGEST_CURVATURE
+
+
+class Verdict(eqx.Module):
+    """What `Fit` has of a `newton.NewtonState`, without a matrix."""
+
+    residual: Any
+    threshold: Any
+    unit: Any
+    precision: None = None
+
+
+@eqx.filter_jit
+def _inspect_gradient(problem: GLMProblem, params: GLMParams, tolerance: Any) -> Verdict:
+    """Gradient or KKT residual, without any curvature."""
+    theta, free = problem.pack(params), problem.free
+    at = problem.evaluate_gradient(theta)
+    gradient = jnp.where(free, at.gradient, 0.0)
+    if problem.traits.smooth:
+        slope = jax.grad(lambda t: jnp.sum(problem.penalty(t)))(theta)
+        residual = jnp.max(jnp.abs(gradient + jnp.where(free, slope, 0.0)), axis=-1)
+    else:  # the same for every step that is not too long for the parameters that moved
+        step = SHORT_STEP / jnp.where(at.unit > 0, at.unit, 1.0)
+        steps = problem.common_scale(jnp.broadcast_to(step[:, None], theta.shape) ** 0.5) ** 2
+        moved = theta - problem.prox(theta - steps * gradient, steps)
+        residual = jnp.max(jnp.abs(jnp.where(free, moved, 0.0)) / steps, axis=-1)
+    return Verdict(residual, jnp.maximum(tolerance * at.unit, at.noise), at.unit)
 
 
 @eqx.filter_jit
 def _inspect(problem: GLMProblem, params: GLMParams, tolerance: Any) -> newton.NewtonState:
     return newton.minimize(problem, problem.pack(params), tol=tolerance, max_steps=0)
+
+
+def scale_of_fit(
+    model: Assembled, fit: Fit, num_rows: np.ndarray, dof_resid: np.ndarray
+) -> np.ndarray:
+    """As `scale_at` for a fit: NaN for silent responses, of which the data say nothing."""
+    scale = scale_at(model, fit.params, num_rows, dof_resid)
+    estimated = model.loss.likelihood.observations.scale_estimator in ("moments", "likelihood")
+    return np.where(fit.silent & estimated, np.nan, scale)
 
 
 def scale_at(

@@ -14,6 +14,7 @@ from bayesglm.glm.validation import Data
 CHUNK_ROWS = 65536
 RANK_TOLERANCE = 1e-10  # on columns of unit norm
 CLEAR_RANK = 1e-4  # smallest pivot of a Gram matrix that leaves no doubt of its rank
+NEGLIGIBLE = 1e-16  # weight, of the largest: it changes no digit of a sum
 WIDEST_CHECK = 2000  # columns; a wider design is left to the solver
 
 
@@ -39,9 +40,10 @@ def refuse_unidentified(data: Data, mask: np.ndarray | None, fit_intercept: bool
     DataWarning
         If columns are constant: their coefficients stay zero.
     """
-    constant, aliased, kept = _undetermined(data, mask, fit_intercept)
-    labels, rows = data.design.labels, int(kept.sum())
+    labels, kept = data.design.labels, counted_rows(data.weight)
     refuse_vanishing_columns(data.design.array, kept, labels)
+    constant, aliased, excess = _undetermined(data, kept, mask, fit_intercept)
+    rows = int(kept.sum())
     if constant.size and rows == 1 and fit_intercept:
         raise ValueError(
             f"X does not identify the coefficients: n_samples = 1, that is one sample, leaves "
@@ -53,11 +55,12 @@ def refuse_unidentified(data: Data, mask: np.ndarray | None, fit_intercept: bool
             f"Columns {_names(labels, constant)} of X are {what}: their coefficients stay zero.",
             DataWarning,
         )
-    if aliased.size:
+    if aliased.size or excess:
+        which = f"at least {excess} columns" if excess else f"columns {_names(labels, aliased)}"
         raise ValueError(
             f"X does not identify the coefficients: with {rows} sample(s) and {len(labels)} "
-            f"features, columns {_names(labels, aliased)} are linear combinations of others (and "
-            "of the intercept). Drop them, or use a regularizer such as 'Ridge'."
+            f"features, {which} are linear combinations of others (and of the intercept). Drop "
+            "them, or use a regularizer such as 'Ridge'."
         )
 
 
@@ -74,14 +77,17 @@ def report_undetermined(data: Data, mask: np.ndarray | None, fit_intercept: bool
     DataWarning
         If there is only one row, or columns are constant or combinations of others.
     """
-    constant, aliased, kept = _undetermined(data, mask, fit_intercept)
-    labels, rows = data.design.labels, int(kept.sum())
+    labels, kept = data.design.labels, counted_rows(data.weight)
+    constant, aliased, excess = _undetermined(data, kept, mask, fit_intercept)
+    rows = int(kept.sum())
     if rows == 1:
         warn_user("There is only 1 sample: the regularizer decides the coefficients.", DataWarning)
-    elif constant.size or aliased.size:
+    elif constant.size or aliased.size or excess:
         parts = [(constant, "constant"), (aliased, "linear combinations of others")]
         say = lambda which, what: f"columns {_names(labels, which)} are {what}"
         found = [say(which, what) for which, what in parts if which.size]
+        if excess:
+            found.append(f"at least {excess} columns are linear combinations of others")
         warn_user(
             f"X does not identify all coefficients: with {rows} sample(s) and {len(labels)} "
             f"features, {' and '.join(found)}. The regularizer decides between them.",
@@ -91,8 +97,8 @@ def report_undetermined(data: Data, mask: np.ndarray | None, fit_intercept: bool
 
 def refuse_vanishing_columns(X: np.ndarray, kept: np.ndarray, labels: list[str]) -> None:
     """Raise ValueError for columns so small that their squares vanish."""
-    some = _few_rows(kept, X.shape[1])
-    suspects = np.flatnonzero(np.abs(X[some]).max(axis=0) < SMALLEST)
+    part = _part(X, _few_rows(kept, X.shape[1]))
+    suspects = np.flatnonzero((part.max(axis=0) < SMALLEST) & (part.min(axis=0) > -SMALLEST))
     size = np.abs(X[:, suspects]).max(axis=0)
     tiny = suspects[(size > 0) & (size < SMALLEST)]
     if tiny.size:
@@ -108,21 +114,29 @@ def _names(labels: list[str], which: np.ndarray) -> str:
 
 
 def _undetermined(
-    data: Data, mask: np.ndarray | None, fit_intercept: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns that do not vary, columns that depend on others, and which rows count."""
+    data: Data, kept: np.ndarray, mask: np.ndarray | None, fit_intercept: bool
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Columns that do not vary, columns that depend on others, and how many more must do so.
+
+    The last is for more columns than rows, of which no decomposition is made.
+    """
     X, none = data.design.array, np.array([], int)
-    kept = (data.weight > 0).any(axis=1)
-    if X.shape[1] > WIDEST_CHECK:
-        return none, none, kept
     varies = varying_columns(X, kept, fit_intercept)
-    return np.flatnonzero(~varies), _aliased(X, kept, varies, mask, fit_intercept), kept
+    excess = int(varies.sum() + fit_intercept - kept.sum()) if mask is None else 0
+    if excess > 0 or X.shape[1] > WIDEST_CHECK:
+        return np.flatnonzero(~varies), none, max(excess, 0)
+    return np.flatnonzero(~varies), _aliased(X, kept, varies, mask, fit_intercept), 0
+
+
+def counted_rows(weight: np.ndarray) -> np.ndarray:
+    """Rows whose weight is not nothing beside the largest, booleans (n,)."""
+    return (weight > NEGLIGIBLE * weight.max(axis=0)).any(axis=1)
 
 
 def varying_columns(X: np.ndarray, kept: np.ndarray, fit_intercept: bool) -> np.ndarray:
     """Return whether each column varies (without an intercept: is not zero), booleans (p,)."""
     some = _few_rows(kept, X.shape[1])
-    varies = _varies(X[some], fit_intercept)
+    varies = _varies(_part(X, some), fit_intercept)
     suspects = np.flatnonzero(~varies)
     if suspects.size and some.size < kept.sum():
         varies[suspects] = _varies(X[:, suspects][kept], fit_intercept)
@@ -131,6 +145,11 @@ def varying_columns(X: np.ndarray, kept: np.ndarray, fit_intercept: bool) -> np.
 
 def _varies(X: np.ndarray, fit_intercept: bool) -> np.ndarray:
     return (np.ptp(X, axis=0) > 0) if fit_intercept else (X != 0).any(axis=0)
+
+
+def _part(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of X, without a copy if they are all."""
+    return X if len(rows) == len(X) else X[rows]
 
 
 def _few_rows(kept: np.ndarray, num_features: int) -> np.ndarray:
@@ -216,7 +235,7 @@ def residual_dof(choices: Any, data: Data, params: Any, penalty: Any) -> np.ndar
         if choices.feature_mask is not None:
             used = choices.feature_mask.reshape(flat.shape).any(axis=2) * 1.0
         if penalty.is_zero:
-            kept = (data.weight > 0).any(axis=1)
+            kept = counted_rows(data.weight)
             varies = varying_columns(data.design.array, kept, choices.fit_intercept)
             used = used * varies[:, None]
         count = used.sum(axis=0) * free_classes

@@ -89,6 +89,8 @@ def null_params(
     if not choices.fit_intercept:
         return GLMParams(coef, np.zeros(shape[1:])), None
     intercept, silent = null_intercept(choices.observations, choices.link, average)
+    if choices.observations.event_ndim:
+        silent = (average > 0).sum(axis=-1) < 2  # one class only
     if not silent.any():
         return GLMParams(coef, intercept), None
     edge = silent_intercept(choices.observations, choices.link, average)
@@ -102,10 +104,11 @@ def null_params(
         )
         return params, None
     if silent.all():
+        only = "one class alone has a weight above zero"
+        mean = only if average.ndim > 1 else f"its mean is {average[0]:g} throughout"
         raise ValueError(
-            f"y has no variation: its mean is {average.ravel()[0]:g} throughout, at which the "
-            "intercept is infinite. Pass `init_params`, or a prior on the intercept, "
-            "regularizer=Prior(..., intercept=...)."
+            f"y has no variation: {mean}, at which the intercept is infinite. Pass `init_params`, "
+            "or a prior on the intercept, regularizer=Prior(..., intercept=...)."
         )
     warn_user(
         f"Responses {which} never vary: their intercept is infinite. They are held at a mean of "

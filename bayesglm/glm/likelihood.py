@@ -11,6 +11,7 @@ McCullagh and Nelder (1989), *Generalized Linear Models*, 2nd ed., sections 2.2 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -20,53 +21,15 @@ import numpy as np
 from jax import lax
 
 from bayesglm.glm.params import GLMParams
+from bayesglm.glm.rows import Rows
 
-CACHE_ELEMENTS = 2**17  # a block of rows of this many numbers stays in a 1 MB cache
-PAIR_ELEMENTS = 2**19  # and its products of columns in a few
+CACHE_ELEMENTS = 2**15  # a block of so many numbers and a few copies of it stay in a 1 MB cache
+PAIR_ELEMENTS = 2**19  # products of pairs of columns are read once, from a few
+FEWEST_BLOCK_ROWS = 256  # fewer make products of wide blocks slow
 LARGEST_PAIRED_WIDTH = 64  # products of all pairs of columns pay up to this many columns
-
-
-class Rows(eqx.Module):
-    """Observations as the numerical code sees them, padded to a multiple of ``block`` rows.
-
-    Parameters
-    ----------
-    X
-        Design matrix, shape (n, p), float32 or float64.
-    y
-        Responses, shape (n, K); one-hot (n, K, C) for classifiers.
-    weight
-        Weights that sum to one over rows, shape (n, 1) or (n, K); zero removes a cell.
-    offset
-        Added to the linear predictor; None or broadcastable to its shape (n, K[, C]).
-    num_rows
-        Number of rows that are not padding.
-    block
-        Number of rows evaluated at once.
-    """
-
-    X: Any
-    y: Any
-    weight: Any
-    offset: Any
-    num_rows: Any
-    block: int = eqx.field(static=True)
-
-    def slice(self, index: Any) -> Rows:
-        """Block number ``index``."""
-        if self.X.shape[0] == self.block:
-            return self
-        cut = lambda a: lax.dynamic_slice_in_dim(a, index * self.block, self.block)
-        X, y, weight, offset = jax.tree.map(cut, (self.X, self.y, self.weight, self.offset))
-        return Rows(X, y, weight, offset, self.num_rows, self.block)
-
-    def sum(self, of_block: Any) -> Any:
-        """Add up ``of_block(rows)`` over all blocks; the number of blocks is not compiled in."""
-        if self.X.shape[0] == self.block:
-            return of_block(self)
-        zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(of_block, self.slice(0)))
-        add = lambda i, total: jax.tree.map(jnp.add, total, of_block(self.slice(i)))
-        return lax.fori_loop(0, -(-self.num_rows // self.block), add, zero)
+NARROW = 40  # columns; a Gram matrix of more is computed in panels
+PANEL_WIDTH = 128  # of a wide one
+START_BLOCKS, START_ROWS = 16, 20  # used for starting values: blocks, and rows per column
 
 
 class Standardization(eqx.Module):
@@ -85,7 +48,7 @@ class Standardization(eqx.Module):
 
     def apply(self, X: Any) -> Any:
         """Standardised columns in float64, whatever the precision of ``X``."""
-        return (X.astype(self.scale.dtype) - self.center) / self.scale
+        return (X.astype(self.scale.dtype) - self.center) * (1.0 / self.scale)
 
     def to_standard(self, params: GLMParams) -> GLMParams:
         """Express parameters on the scale of the standardised columns."""
@@ -197,7 +160,7 @@ def block_rows(num_features: int, num_outputs: int) -> int:
     elements = CACHE_ELEMENTS / max(width, num_outputs)
     if uses_pairs(width, num_outputs):
         elements = min(elements, PAIR_ELEMENTS / (width * (width + 1) / 2))
-    return int(np.clip(2 ** np.floor(np.log2(elements)), 64, 4096))
+    return int(np.clip(2 ** np.floor(np.log2(elements)), FEWEST_BLOCK_ROWS, 4096))
 
 
 def uses_pairs(width: int, num_outputs: int) -> bool:
@@ -218,20 +181,30 @@ def weighted_grams(Z: Any, weight: Any) -> Any:
     Returns
     -------
     Shape (pairs, m), pairs in the order of `numpy.triu_indices(d)`, if `uses_pairs(d, m)`:
-    products of all pairs of columns are formed once and shared by the m outputs. Else (m, d, d).
+    products of all pairs of columns are formed once and shared by the m outputs. Else (m, d, d),
+    of which the lower triangle counts.
     """
     if uses_pairs(Z.shape[1], weight.shape[1]):
         first, second = np.triu_indices(Z.shape[1])
         return (Z[:, first] * Z[:, second]).T @ weight
     if weight.shape[1] == 1:
-        return ((Z * weight).T @ Z)[None]
-    return lax.map(lambda w: (Z * w[:, None]).T @ Z, weight.T)
+        return _lower_gram(Z, Z * weight)[None]
+    return lax.map(lambda w: _lower_gram(Z, Z * w[:, None]), weight.T)
+
+
+def _lower_gram(Z: Any, weighted: Any) -> Any:
+    """`Z' @ weighted`, its panels right of the diagonal left out: the matrix is symmetric."""
+    width = Z.shape[1]
+    count = 1 if width < NARROW else max(2, round(width / PANEL_WIDTH))
+    edges = np.linspace(0, width, count + 1).astype(int)
+    panels = [Z[:, a:b].T @ weighted[:, :b] for a, b in itertools.pairwise(edges)]
+    return jnp.concatenate([jnp.pad(p, ((0, 0), (0, width - p.shape[1]))) for p in panels])
 
 
 def unpack_grams(packed: Any, width: int) -> Any:
     """Symmetric matrices, shape (m, d, d), from what `weighted_grams` returned."""
     if packed.ndim == 3:
-        return packed
+        return jnp.tril(packed) + jnp.swapaxes(jnp.tril(packed, -1), -1, -2)
     index = np.zeros((width, width), int)
     index[np.triu_indices(width)] = np.arange(packed.shape[0])
     index = np.maximum(index, index.T)
@@ -309,15 +282,16 @@ def information_matrices(packed: Any, num_features: int, trailing: tuple[int, ..
 
 def starting_sums(
     likelihood: Likelihood, standardization: Standardization, rows: Rows, mean_response: Any
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, Any]:
     """Least-squares problem whose solution is the first step of Fisher scoring from the data.
 
     The linear predictor starts at the link of each response moved inside its domain, so that the
-    first coefficients already follow the data (McCullagh and Nelder 1989, section 2.5).
+    first coefficients already follow the data (McCullagh and Nelder 1989, section 2.5). Blocks
+    spread over the data are enough, where there are many.
 
     Returns
     -------
-    Packed information and right-hand side (p + 1, K).
+    Packed information, right-hand side (p + 1, K), and sum of weights (K,) of the rows used.
     """
 
     def of_block(block):
@@ -328,9 +302,11 @@ def starting_sums(
         d2 = likelihood.expected_curvature(eta)
         working = d2 * (eta if block.offset is None else eta - block.offset) - d1
         weigh = lambda a: weigh_cells(block.weight, a)
-        return weighted_grams(Z, weigh(d2)), jnp.tensordot(Z, weigh(working), axes=((0,), (0,)))
+        right = jnp.tensordot(Z, weigh(working), axes=((0,), (0,)))
+        return weighted_grams(Z, weigh(d2)), right, jnp.sum(weigh(jnp.ones_like(d2)), axis=0)
 
-    return rows.sum(of_block)
+    enough = max(START_BLOCKS, START_ROWS * (rows.num_features + 1) // rows.block)
+    return rows.sum(of_block, every=jnp.maximum(rows.num_rows // (rows.block * enough), 1))
 
 
 def values(

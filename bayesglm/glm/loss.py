@@ -8,9 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, row_sums
+from bayesglm.glm.likelihood import Likelihood, Standardization, row_sums
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.problem import GLMProblem
+from bayesglm.glm.rows import Rows
 
 
 @eqx.filter_custom_jvp
@@ -84,10 +85,10 @@ class Loss(eqx.Module):
 
     def subset(self, indices: Any, rows: Rows) -> tuple[Rows]:
         """Rows ``indices`` as a mini-batch whose loss estimates that of all rows."""
-        size = indices.shape[0]
-        offset = None if rows.offset is None else rows.offset[indices]
-        weight = rows.weight[indices] * (rows.num_rows / size)
-        return (Rows(rows.X[indices], rows.y[indices], weight, offset, rows.num_rows, size),)
+        taken = rows.take(indices)
+        return (
+            eqx.tree_at(lambda r: r.weight, taken, taken.weight * (rows.num_rows / taken.block)),
+        )
 
 
 class StandardizedPenalty(eqx.Module):

@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bayesglm.glm.likelihood import (
     Likelihood,
-    Rows,
     Standardization,
     information_matrices,
     row_sums,
@@ -18,6 +18,7 @@ from bayesglm.glm.likelihood import (
     values,
 )
 from bayesglm.glm.params import GLMParams
+from bayesglm.glm.rows import Rows, StreamedRows
 from bayesglm.solvers.composite import AbstractProblem, Evaluation, Traits
 from bayesglm.solvers.curvature import positive_solve, restrict
 
@@ -39,7 +40,7 @@ class GLMProblem(AbstractProblem):
 
     likelihood: Likelihood
     standardization: Standardization
-    rows: Rows
+    rows: Rows | StreamedRows
     regularization: Any
     movable: GLMParams
 
@@ -49,9 +50,10 @@ class GLMProblem(AbstractProblem):
         return self.movable.intercept.shape
 
     def pack(self, params: GLMParams) -> Any:
-        """Parameters as an array (K, D)."""
-        stacked = jnp.concatenate([params.coef, params.intercept[None]])
-        return jnp.moveaxis(stacked, 1, 0).reshape(self.trailing[0], -1)
+        """Parameters as an array (K, D); NumPy's stay so."""
+        module = jnp if isinstance(params.coef, jax.Array) else np
+        stacked = module.concatenate([params.coef, params.intercept[None]])
+        return module.moveaxis(stacked, 1, 0).reshape(self.trailing[0], -1)
 
     def unpack(self, theta: Any) -> GLMParams:
         """Invert `pack`."""
@@ -88,23 +90,34 @@ class GLMProblem(AbstractProblem):
 
     def evaluate(self, theta: Any) -> Evaluation:
         """Loss, gradient and curvature in one pass over the rows."""
-        sums = row_sums(self.likelihood, self.standardization, self.unpack(theta), self.rows)
-        noise = NOISE * jnp.finfo(theta.dtype).eps * jnp.sqrt(sums.noise_square)
-        information = self.information(sums.information)
+        at, packed = self._evaluate(theta, "newton")
+        information = self.information(packed)
         if len(self.trailing) > 1:
             information += self._softmax_null_space(information)
+        if self.regularization.penalizes_intercept:
+            information += self.intercept_prior_curvature(theta)
+        return Evaluation(at.value, at.gradient, information, at.unit, at.noise)
+
+    def evaluate_gradient(self, theta: Any) -> Evaluation:
+        """As `evaluate`, without the curvature."""
+        return self._evaluate(theta, None)[0]
+
+    def _evaluate(self, theta: Any, curvature: str | None) -> tuple[Evaluation, Any]:
+        """Loss and gradient, and the packed curvature of the likelihood."""
+        sums = row_sums(
+            self.likelihood,
+            self.standardization,
+            self.unpack(theta),
+            self.rows,
+            curvature=curvature,
+        )
+        noise = NOISE * jnp.finfo(theta.dtype).eps * jnp.sqrt(sums.noise_square)
         value, gradient = sums.value, self.pack(GLMParams(sums.gradient[:-1], sums.gradient[-1]))
         if self.regularization.penalizes_intercept:
             value += self.intercept_prior(theta)
             gradient += jax.grad(lambda t: jnp.sum(self.intercept_prior(t)))(theta)
-            information += self.intercept_prior_curvature(theta)
-        return Evaluation(
-            value,
-            gradient,
-            information,
-            jnp.sqrt(sums.score_square),
-            noise,
-        )
+        at = Evaluation(value, gradient, None, jnp.sqrt(sums.score_square), noise)
+        return at, sums.information
 
     def information(self, packed: Any) -> Any:
         """Matrices (K, D, D) from packed Gram matrices."""
@@ -147,12 +160,13 @@ class GLMProblem(AbstractProblem):
 
     def start_from_data(self, params: GLMParams, mean_response: Any) -> GLMParams:
         """First step of Fisher scoring, where it lowers the objective below that of ``params``."""
-        packed, working = starting_sums(
+        packed, working, share = starting_sums(
             self.likelihood, self.standardization, self.rows, mean_response
         )
         theta, free = self.pack(params), self.free
         gram = unpack_grams(packed, theta.shape[1])
-        bend = self._penalty_curvature(theta)[..., None] * jnp.eye(theta.shape[1])
+        bend = self._penalty_curvature(theta) * share[:, None]
+        bend = bend[..., None] * jnp.eye(theta.shape[1])
         matrix = restrict(gram + bend, free)
         guess, _ = positive_solve(matrix, jnp.where(free, working.T, theta))
         guess = jnp.where(free, guess, theta)

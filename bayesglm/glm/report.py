@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from bayesglm._warnings import warn_user
-from bayesglm.exceptions import DataWarning
-from bayesglm.glm import domain, scoring
+from bayesglm.exceptions import ConvergenceWarning, DataWarning
+from bayesglm.glm import domain, initialize, scoring
+from bayesglm.glm.fitting import Fit
 from bayesglm.glm.identification import report_undetermined
-from bayesglm.glm.params import GLMParams
 from bayesglm.glm.separation import report_separation
 from bayesglm.glm.validation import Data
 
@@ -20,30 +20,25 @@ ROUNDING = 1e-13  # of residuals, relative to the response
 def report_fit(
     choices: Any,
     data: Data,
-    params: GLMParams,
+    fit: Fit,
     model: Any,
     scale: np.ndarray,
     covariance: np.ndarray | None,
 ) -> None:
-    """Warn of what makes an estimate less than it seems, and refuse impossible ones.
+    """Warn of what makes an estimate less than it seems.
 
     Parameters
     ----------
     choices, data
         The model's parts and the observations.
-    params
-        Where the fit stopped.
+    fit
+        Where the solver stopped.
     model
         The assembled model.
     scale
         Dispersion, shape (K,).
     covariance
         Covariance of the parameters, shape (K, D, D), if known.
-
-    Raises
-    ------
-    ValueError
-        If means are impossible under the observation model.
 
     Warns
     -----
@@ -52,38 +47,90 @@ def report_fit(
     DataWarning
         If the dispersion means nothing, or a penalty alone decides some coefficients.
     """
-    refuse_impossible_fit(choices, data, params)
-    report_dispersion(choices.observations, data, scale)
+    report_dispersion(choices.observations, data, scale, ~fit.silent)
     if model.penalty.penalty.is_zero:
         scale = model.host.scale
-        report_separation(choices, data, params, covariance, scale)
+        report_separation(choices, data, fit.params, covariance, scale)
     else:
         report_undetermined(data, choices.feature_mask, choices.fit_intercept)
 
 
-def refuse_impossible_fit(choices: Any, data: Data, params: GLMParams) -> None:
-    """Raise ValueError if a fit left the domain of a link that has more values than the means."""
+def report_convergence(fit: Fit, num_steps: int) -> None:
+    """Warn of responses that stopped short of their optimum.
+
+    Parameters
+    ----------
+    fit
+        Where the solver stopped.
+    num_steps
+        Steps that it took.
+
+    Warns
+    -----
+    ConvergenceWarning
+        With the largest gradient, in units of the score.
+    """
+    failed = np.flatnonzero(~fit.converged)
+    if not failed.size:
+        return
+    which = "" if fit.converged.size == 1 else f" for responses {failed[:10].tolist()}"
+    scaled = fit.residual[failed] / np.where(np.isfinite(fit.unit), fit.unit, np.nan)[failed]
+    size = "not finite" if np.isnan(scaled).any() else f"{scaled.max():.1e}"
+    warn_user(
+        f"The fit did not converge{which}: after {num_steps} steps the scaled gradient is "
+        f"{size}. Raise `maxiter` in `solver_kwargs`, rescale the features, choose "
+        "solver_name='Newton', or strengthen the regularizer.",
+        ConvergenceWarning,
+    )
+
+
+def refuse_impossible_fit(choices: Any, data: Data, fit: Fit) -> None:
+    """Refuse or report responses whose fit left the means that the observation model can have.
+
+    Parameters
+    ----------
+    choices, data
+        The model's parts and the observations.
+    fit
+        Where the solver stopped.
+
+    Raises
+    ------
+    ValueError
+        If no response has possible means.
+
+    Warns
+    -----
+    DataWarning
+        If some of several have none.
+    """
     observations, link = choices.observations, choices.link
     if observations.event_ndim:
         return
-    limits = np.array([domain.link_limits(link)])
-    finite = np.where(np.isinf(limits), 1.0, limits)
-    if not domain.impossible_means(observations, finite).any():
-        return
-    coef = params.coef
+    coef = fit.params.coef
     if choices.feature_mask is not None:
         coef = coef * choices.feature_mask.reshape(coef.shape)
-    eta = scoring.linear_predictor(data.design.array, coef, params.intercept, data.offset)
-    bad = domain.impossible_means(observations, np.asarray(link(eta))) & (data.weight > 0)
-    if bad.any():
-        raise ValueError(
-            f"{domain.describe_impossible(observations, bad)}: the fit left the domain of the "
-            f"inverse link {link.__name__}. Choose one that gives possible means only, or other "
-            "features."
-        )
+    eta = scoring.linear_predictor(data.design.array, coef, fit.params.intercept, data.offset)
+    typical = np.abs(initialize.average_response(data, data.y))
+    bad = domain.means_out_of_reach(observations, link, eta, typical, fit.converged)
+    bad &= data.weight > 0
+    if not bad.any():
+        return
+    lost = bad.any(axis=0)
+    which = f" of responses {np.flatnonzero(lost)[:10].tolist()}" * (len(lost) > 1)
+    message = (
+        f"{domain.describe_impossible(observations, bad)}: the fit{which} left the domain of the "
+        f"inverse link {link.__name__}, or its end stopped it. Choose one that gives possible "
+        "means only, other features, or `init_params` inside the domain."
+    )
+    if lost.all():
+        raise ValueError(message)
+    warn_user(message, DataWarning)
 
 
-def report_dispersion(observations: Any, data: Data, scale: np.ndarray) -> None:
+def report_dispersion(
+    observations: Any, data: Data, scale: np.ndarray, estimated: np.ndarray
+) -> None:
     """Warn of dispersions that residuals do not give: none left, or no degrees of freedom.
 
     Parameters
@@ -92,6 +139,8 @@ def report_dispersion(observations: Any, data: Data, scale: np.ndarray) -> None:
         The observation model and the observations.
     scale
         Dispersion, shape (K,); NaN without degrees of freedom.
+    estimated
+        Responses that have one, booleans (K,).
 
     Warns
     -----
@@ -108,8 +157,10 @@ def report_dispersion(observations: Any, data: Data, scale: np.ndarray) -> None:
         "has no degrees of freedom left: it is NaN, as are standard errors": np.isnan(scale),
         "is zero but for rounding, since y is constant or fitted exactly: standard errors and "
         "likelihoods mean nothing": exact,
+        "is infinite, since means are far from what was observed": np.isinf(scale),
     }
     for what, which in cases.items():
+        which &= estimated
         if which.any():
             where = f" of responses {np.flatnonzero(which)[:10].tolist()}" * (len(scale) > 1)
             warn_user(f"The dispersion{where} {what}.", DataWarning)

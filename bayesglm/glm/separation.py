@@ -24,6 +24,7 @@ from bayesglm._warnings import warn_user
 from bayesglm.exceptions import PerfectSeparationWarning
 from bayesglm.glm import scoring
 from bayesglm.glm.domain import response_edges
+from bayesglm.glm.identification import WIDEST_CHECK
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.validation import Data
 
@@ -42,7 +43,7 @@ def report_separation(
     covariance: np.ndarray | None,
     column_scale: np.ndarray,
 ) -> None:
-    """Warn of responses that the features separate.
+    """Warn of responses that the features separate; of very many features it is not known.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def report_separation(
     PerfectSeparationWarning
         If the estimates are infinite, naming the columns.
     """
+    if len(params.coef) > WIDEST_CHECK:
+        return
     mask = np.ones(params.coef.shape, bool)
     if choices.feature_mask is not None:
         mask = choices.feature_mask.reshape(mask.shape)
@@ -68,7 +71,7 @@ def report_separation(
     else:
         unsure = _unsure_responses(covariance, mask, column_scale)
         found = _separated_responses(choices, data, params, covariance, mask & unsure)
-    directions = {k: direction for k, direction in found if direction is not None}
+    directions = {k: d for k, d in found if d is not None and np.any(d)}
     if not directions:
         return
     strength = np.max([np.abs(d) / np.abs(d).max() for d in directions.values()], axis=0)

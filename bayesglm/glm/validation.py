@@ -184,6 +184,7 @@ def read_weight(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"{array.shape}."
         )
     refuse_extreme(array, "sample_weight", missing=False)
+    refuse_tiny(array, "sample_weight")
     if (array < 0).any():
         first = int(np.argmax((array < 0).reshape(len(array), -1).any(axis=1)))
         raise ValueError(

@@ -1,5 +1,22 @@
-"""Uncertainty at the mode: covariance, standard errors, intervals."""
+"""Uncertainty: covariances, intervals, predictions and tests."""
 
+from bayesglm.intervals.bootstrap import bootstrap_estimates as bootstrap_estimates
+from bayesglm.intervals.bootstrap import percentile_bounds as percentile_bounds
 from bayesglm.intervals.covariance import at_mode as at_mode
+from bayesglm.intervals.fitted_data import FittedData as FittedData
+from bayesglm.intervals.fitted_data import pack as pack
+from bayesglm.intervals.prediction import Predictor as Predictor
+from bayesglm.intervals.prediction import eta_std as eta_std
+from bayesglm.intervals.prediction import mean_std as mean_std
+from bayesglm.intervals.prediction import new_response_bounds as new_response_bounds
+from bayesglm.intervals.profile import profile_bounds as profile_bounds
+from bayesglm.intervals.sandwich import KINDS as KINDS
+from bayesglm.intervals.sandwich import cluster as cluster
+from bayesglm.intervals.sandwich import count_groups as count_groups
+from bayesglm.intervals.sandwich import sandwich as sandwich
+from bayesglm.intervals.table import check_level as check_level
 from bayesglm.intervals.table import coefficient_table as coefficient_table
+from bayesglm.intervals.table import inference_dof as inference_dof
+from bayesglm.intervals.table import interval_table as interval_table
+from bayesglm.intervals.table import require_covariance as require_covariance
 from bayesglm.intervals.table import summarize as summarize

@@ -15,6 +15,7 @@ import numpy as np
 
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
+from bayesglm.glm.likelihood import Standardization
 from bayesglm.solvers.curvature import SMALLEST_PIVOT
 
 LARGEST = 2**26  # numbers in the covariances of all responses, half a gigabyte
@@ -44,15 +45,19 @@ def at_mode(
         return None
     precision = fitting.posterior_precision(model, fit)
     kappa = model.loss.likelihood.observations.kernel_factor(scale)
-    coordinates = model.host
+    factor = np.asarray(kappa) / num_rows
+    return covariance(precision, to_user(model.host, classes), factor, bool(classes))
+
+
+def to_user(coordinates: Standardization, classes: list[int]) -> np.ndarray:
+    """Matrix from parameters of standardised columns to those of the user, shape (D, D)."""
     back = np.diag(np.append(1 / coordinates.scale, 1.0))
     back[-1, :-1] = -coordinates.center / coordinates.scale
-    factor = np.asarray(kappa) / num_rows
-    return covariance(precision, np.kron(back, np.eye(*classes or [1])), factor, bool(classes))
+    return np.kron(back, np.eye(*classes or [1]))
 
 
 def covariance(
-    precision: np.ndarray, back: np.ndarray, factor: np.ndarray, singular: bool = False
+    precision: np.ndarray, back: np.ndarray, factor: np.ndarray | float, singular: bool = False
 ) -> np.ndarray:
     """Return ``factor * back precision^-1 back'`` for each response.
 
@@ -63,7 +68,7 @@ def covariance(
     back
         Matrix to the user's parameters, shape (D, D).
     factor
-        Shape (K,).
+        Shape (K,), or a number.
     singular
         Whether to leave the null space out instead of calling it not identified.
 
@@ -81,7 +86,9 @@ def covariance(
     # Held parameters are known: they add nothing to the variance of the intercept.
     root = (np.where(free[:, None, :], back, 0.0) / spread[:, None, :]) @ root
     result = root @ np.swapaxes(root, -1, -2)
-    return np.where(both & identified[:, None, None], result, np.nan) * factor[:, None, None]
+    return np.where(both & identified[:, None, None], result, np.nan) * np.reshape(
+        factor, (-1, 1, 1)
+    )
 
 
 def _inverse_root(matrix: np.ndarray, singular: bool) -> tuple[np.ndarray, np.ndarray]:

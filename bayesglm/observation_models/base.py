@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -35,6 +35,8 @@ class Observations(eqx.Module):
 
     Attributes
     ----------
+    mean_range
+        Smallest and largest mean. Decorated with `outside_is`, a log-density is ``-inf`` out of it.
     event_ndim
         Number of trailing axes of one response: 0, or 1 for one-hot classes.
     scale_estimator
@@ -63,12 +65,14 @@ class Observations(eqx.Module):
     -2.0 4.0
     """
 
+    mean_range = (-np.inf, np.inf)
     event_ndim = 0
     scale_estimator = "none"
     scale = 1.0
     support = "finite numbers"
     remedy = "Remove or correct them."
     is_count = False
+    settings_of_rows: ClassVar[tuple[str, ...]] = ()  # those that do not belong to responses
 
     # The model in terms of the linear predictor
 
@@ -259,6 +263,15 @@ class Observations(eqx.Module):
     def with_params(self, **params: Any) -> Observations:
         """Return a copy with other settings."""
         return type(self)(**(self.get_params() | params))
+
+    def for_responses(self, index: np.ndarray, num_responses: int) -> Observations:
+        """Return a copy with the settings of the responses ``index`` of ``num_responses``."""
+        settings = {
+            name: np.asarray(value)[np.asarray(index)]
+            for name, value in self.get_params().items()
+            if name not in self.settings_of_rows and np.shape(value) == (num_responses,)
+        }
+        return self.with_params(**settings) if settings else self
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())

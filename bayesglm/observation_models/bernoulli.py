@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations
 
 
@@ -23,6 +24,7 @@ class BernoulliObservations(Observations):
     -90.0
     """
 
+    mean_range = (0.0, 1.0)
     support = "0 or 1"
     remedy = "Code the two outcomes as 0 and 1; for labels use `ClassifierGLM`."
     is_count = True
@@ -33,6 +35,7 @@ class BernoulliObservations(Observations):
         return links.logistic
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return link.log_binomial(y, 1.0 - y, eta)
 

@@ -8,6 +8,7 @@ from jax.scipy.special import polygamma
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations, derivative
 
 
@@ -28,6 +29,7 @@ class BetaObservations(Observations):
     0.05
     """
 
+    mean_range = (0.0, 1.0)
     scale_estimator = "likelihood"
     scale = None
     support = "numbers strictly between 0 and 1"
@@ -39,6 +41,7 @@ class BetaObservations(Observations):
         return links.logistic
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _log_densities.beta(
             y, link.log_mean(eta), link.log_complement(eta), link.log_odds(eta), scale

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models._settings import cast, plain, positive_array
 from bayesglm.observation_models.base import Observations
 
@@ -45,6 +46,9 @@ class BinomialObservations(Observations):
 
     trials: Any
 
+    settings_of_rows = ("trials",)
+
+    mean_range = (0.0, 1.0)
     remedy = "A response is the number of successes, at most `trials`."
     is_count = True
 
@@ -66,11 +70,13 @@ class BinomialObservations(Observations):
         return links.logistic
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         extreme = -self.kernel(y, eta, link, scale)
         return _log_densities.binomial(y, self._trials(y), link.log_odds(eta), extreme)
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         return -link.log_binomial(y, self._trials(y) - y, eta)
 

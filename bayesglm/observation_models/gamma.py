@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations
 
 
@@ -25,6 +26,7 @@ class GammaObservations(Observations):
     -1.6967
     """
 
+    mean_range = (0.0, jnp.inf)
     scale_estimator = "moments"
     support = "positive numbers"
     remedy = "For exact zeros use 'Tweedie' or model the zeros separately."
@@ -35,10 +37,12 @@ class GammaObservations(Observations):
         return links.one_over_x
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _log_densities.gamma(y, link.log_mean(eta), scale)
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         return y * link.reciprocal(eta) + link.log_mean(eta)
 

@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations
 
 
@@ -23,6 +24,7 @@ class InverseGaussianObservations(Observations):
     4.0
     """
 
+    mean_range = (0.0, jnp.inf)
     scale_estimator = "moments"
     support = "positive numbers"
     remedy = "For exact zeros use 'Tweedie' or model the zeros separately."
@@ -33,10 +35,12 @@ class InverseGaussianObservations(Observations):
         return links.inverse_squared
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _log_densities.inverse_gaussian(y, link.reciprocal(eta), scale)
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         reciprocal = link.reciprocal(eta)
         return 0.5 * y * jnp.square(reciprocal) - reciprocal

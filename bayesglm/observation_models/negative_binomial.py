@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, _special, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models._settings import plain, positive_array
 from bayesglm.observation_models.base import Observations
 
@@ -40,6 +41,7 @@ class NegativeBinomialObservations(Observations):
 
     scale: Any
 
+    mean_range = (0.0, jnp.inf)
     support = "non-negative counts"
     remedy = "Counts cannot be negative; for real numbers use 'Gaussian'."
     is_count = True
@@ -58,10 +60,12 @@ class NegativeBinomialObservations(Observations):
         return links.exp
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _log_densities.negative_binomial(y, link.log_mean(eta), scale)
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         log_odds = link.log_mean(eta) + jnp.log(scale)
         return -_special.log_sigmoid_sum(y, 1.0 / scale, log_odds)

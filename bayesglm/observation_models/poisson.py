@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, _special, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations
 
 
@@ -23,6 +24,7 @@ class PoissonObservations(Observations):
     -1.1111
     """
 
+    mean_range = (0.0, jnp.inf)
     support = "non-negative counts"
     remedy = "Counts cannot be negative; for real numbers use 'Gaussian'."
     is_count = True
@@ -33,10 +35,12 @@ class PoissonObservations(Observations):
         return links.exp
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _log_densities.poisson(y, _log_mean(y, eta, link), link(eta))
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         return link(eta) - _special.times_log(y, _log_mean(y, eta, link))
 

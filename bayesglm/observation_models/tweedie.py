@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bayesglm import _tweedie, links
+from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models._settings import cast, plain, positive_array
 from bayesglm.observation_models.base import Observations
 
@@ -42,6 +43,7 @@ class TweedieObservations(Observations):
 
     power: Any
 
+    mean_range = (0.0, jnp.inf)
     scale_estimator = "moments"
     support = "non-negative numbers"
     remedy = "Amounts cannot be negative; for real numbers use 'Gaussian'."
@@ -60,10 +62,12 @@ class TweedieObservations(Observations):
         return links.exp
 
     @override
+    @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
         return _tweedie.log_density(y, link.log_mean(eta), scale, cast(self.power, y, eta))
 
     @override
+    @outside_is(jnp.inf)
     def kernel(self, y, eta, link, scale):
         log_mean, power = link.log_mean(eta), cast(self.power, y, eta)
         a, b = 2.0 - power, power - 1.0

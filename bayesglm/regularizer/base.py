@@ -70,6 +70,11 @@ class Regularizer(eqx.Module):
         return self.default_strength if strength is None else strength
 
     @property
+    def is_zero(self) -> bool:
+        """Whether it penalises nothing, whatever the strength: as its penalty's ``is_zero``."""
+        return False
+
+    @property
     def allowed_solvers(self) -> tuple[str, ...]:
         """Names of the solvers that can minimise this penalty."""
         return self._allowed_solvers

@@ -26,6 +26,11 @@ class UnRegularized(Regularizer):
     _default_solver: ClassVar[str] = "Newton"
     default_strength: ClassVar[Any] = None
 
+    @property
+    def is_zero(self) -> bool:
+        """True."""
+        return True
+
     def strength_or_default(self, strength: Any) -> None:
         """None: without a penalty, a strength means nothing."""
         del strength

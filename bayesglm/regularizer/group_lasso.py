@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
+from bayesglm._warnings import warn_user
 from bayesglm.regularizer._shape import CoefShape, DataScales
 from bayesglm.regularizer._strength import as_floats, check_strength
 from bayesglm.regularizer.base import PROXIMAL_SOLVERS, Regularizer
@@ -75,11 +75,10 @@ class GroupLasso(Regularizer):
         if self.mask is not None:
             return _ids_of_mask(self.mask, shape)
         if shape.is_whole_array:
-            warnings.warn(
+            warn_user(
                 "Mask has not been set. Defaulting to a single group for all features. "
                 "See the documentation of GroupLasso on how to define a mask.",
                 UserWarning,
-                stacklevel=2,
             )
         return _default_ids(shape)
 

@@ -52,6 +52,11 @@ class PerFeature(Regularizer):
         return CompositePenalty(tuple(penalty for penalty, _ in pieces), widths)
 
     @property
+    def is_zero(self) -> bool:
+        """Whether no part penalises anything."""
+        return all(part.is_zero for part in self.parts.values())
+
+    @property
     def allowed_solvers(self) -> tuple[str, ...]:
         """Solvers allowed for every part."""
         parts = list(self.parts.values())

@@ -1,0 +1,53 @@
+"""Progress of chains, for people who wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+SHOWN_CHAINS = 8
+
+
+class ChainProgress:
+    """Context manager: a bar that counts transitions, with step sizes and divergences per chain.
+
+    Parameters
+    ----------
+    total
+        Transitions of each chain.
+    num_chains
+        Number of chains.
+    shown
+        Whether there is a bar at all.
+    """
+
+    def __init__(self, total: int, num_chains: int, shown: bool):
+        self.total, self.num_chains, self.shown = total, num_chains, shown
+        self.bar, self.divergences = None, 0
+
+    def __enter__(self) -> ChainProgress:
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(
+            total=self.total,
+            desc=f"{self.num_chains} chains",
+            unit="draw",
+            disable=not self.shown,
+        )
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.bar.close()
+
+    def show(self, done: int, piece: Any) -> None:
+        """Move the bar to ``done`` transitions, of which ``piece`` are the last."""
+        self.divergences = self.divergences + piece.diverging.sum(axis=(0, 2))
+        step = np.median(piece.step_size[-1], axis=-1)
+        if self.num_chains <= SHOWN_CHAINS:
+            text = lambda values, form: " ".join(format(v, form) for v in values)
+            note = f"step {text(step, '.2g')} | diverging {text(self.divergences, 'd')}"
+        else:
+            note = f"step {np.median(step):.2g} | diverging {self.divergences.sum()}"
+        self.bar.set_postfix_str(note, refresh=False)
+        self.bar.update(done - self.bar.n)

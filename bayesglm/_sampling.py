@@ -1,0 +1,246 @@
+"""Draw from the posterior of an estimator's parameters."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from bayesglm import diagnostics, posterior
+from bayesglm._parameters import given
+from bayesglm._progress import ChainProgress
+from bayesglm.exceptions import PerfectSeparationWarning
+from bayesglm.glm.memory import exhaustion_as_memory_error
+from bayesglm.posterior.datatree import LARGEST_DATA
+from bayesglm.regularizer._distributions import is_distribution
+
+
+class Sampling:
+    """Mixin of an estimator that can be fitted: its posterior."""
+
+    posterior_ = diagnostics_ = None
+
+    def sample(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        method: str = "nuts",
+        num_samples: int = 1000,
+        num_warmup: int | None = None,
+        num_chains: int = 4,
+        random_state: Any = None,
+        progress_bar: bool = True,
+        sample_weight: Any = None,
+        offset: Any = None,
+        scale_prior: Any = None,
+        resample: bool = False,
+        target_accept: float = 0.8,
+        max_tree_depth: int = 10,
+        checkpoint: Any = None,
+        continue_from: Any = None,
+    ) -> Any:
+        r"""Draw from the posterior: the likelihood times the prior that the regularizer is.
+
+        Also fits the model, so that ``coef_`` and all else that `fit` sets is there.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            As in `fit`.
+        method
+            ``"nuts"``, the No-U-Turn sampler preconditioned by Laplace's approximation;
+            ``"importance"``, an exact independence sampler with proposals from it;
+            ``"laplace"``, the approximation itself, with importance weights; ``"exact"``, for
+            Gaussian responses with a normal prior; ``"auto"``, the cheapest that proves itself.
+        num_samples, num_chains
+            Draws of each chain, and chains.
+        num_warmup
+            Transitions before them; None chooses.
+        random_state
+            Seed: an integer, a NumPy generator, or None for a new one, which is recorded.
+        progress_bar
+            Whether to show one.
+        scale_prior
+            NumPyro distribution of the square root of ``scale_`` (the standard deviation of
+            Gaussian responses), on positive numbers; None is an exponential one of the data's
+            size. For observation models whose scale is estimated.
+        resample
+            With ``"laplace"``: resample the draws by their weights.
+        target_accept, max_tree_depth
+            Of the No-U-Turn sampler.
+        checkpoint
+            Folder for the pieces of a NUTS run: the same call resumes a run that was killed.
+        continue_from
+            What an earlier call returned: draws as many more, without warm-up, and returns all.
+
+        Returns
+        -------
+        `xarray.DataTree` with groups ``posterior``, ``sample_stats``, ``observed_data`` and
+        ``constant_data``; also stored as ``posterior_``.
+
+        Raises
+        ------
+        ValueError
+            If the data or settings make no sense, or the posterior is improper.
+
+        Warns
+        -----
+        SamplingWarning
+            If the draws cannot be trusted, saying why and what to do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> tree["posterior"]["coef"].sizes
+        Frozen({'chain': 4, 'draw': 500, 'feature': 1})
+
+        References
+        ----------
+        Gelman et al. (2013), *Bayesian Data Analysis*, 3rd ed., chapters 11 and 12.
+        """
+        _check_counts(num_samples=num_samples, num_chains=num_chains)
+        if method not in posterior.METHODS:
+            raise ValueError(
+                f"`method` must be one of {sorted(posterior.METHODS)}; got {method!r}."
+            )
+        seed = read_seed(random_state)
+        options = posterior.Options(
+            num_samples,
+            num_chains,
+            num_warmup,
+            seed,
+            resample,
+            target_accept,
+            max_tree_depth,
+            checkpoint,
+            None if continue_from is None else posterior.read_state(continue_from),
+            lambda total: ChainProgress(total, num_chains, progress_bar),
+        )
+        with jax.enable_x64(True), exhaustion_as_memory_error():
+            data, target = self._build_posterior(X, y, sample_weight, offset, scale_prior)
+            drawn = posterior.draw(target, method, options)
+            return self._store(drawn, target, data, seed, continue_from)
+
+    def _build_posterior(self, X, y, sample_weight, offset, scale_prior):
+        """Fit, refuse what has no posterior, and return the data and the posterior."""
+        strength = given(self, "regularizer_strength")
+        adjust = lambda choices: choices
+        if is_distribution(strength):
+            adjust = lambda choices: replace(choices, strength=None)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", PerfectSeparationWarning)
+                fit, model, data = self._fit(X, y, None, sample_weight, offset, adjust)
+        except PerfectSeparationWarning as separation:
+            raise ValueError(f"The posterior is improper. {separation}") from None
+        refuse_non_counts(self.observation_model, data)
+        target = posterior.log_posterior(
+            model,
+            fit,
+            data,
+            self._scale,
+            strength=strength if is_distribution(strength) else None,
+            scale_prior=scale_prior,
+        )
+        return data, target
+
+    def _store(self, drawn: Any, target: Any, data: Any, seed: int, earlier: Any) -> Any:
+        """Keep draws in ArviZ's layout, after those of an earlier tree, with their diagnostics."""
+        coef, intercept, scale, own = posterior.draws.place(target.density, drawn.theta)
+        trailing = self._trailing(coef.shape[3])
+        flat = lambda a, *first: a.reshape(*a.shape[:2], *first, *trailing)
+        named = {"coef": flat(coef, coef.shape[2])}
+        if given(self, "fit_intercept"):
+            named["intercept"] = flat(intercept)
+        one = self._validator.y_ndim == 1
+        by_response = lambda a: a[:, :, 0] if one else a
+        if target.density.scale_prior is not None:
+            named["scale"] = by_response(scale)
+        named |= {name: by_response(value) for name, value in own.items()}
+        stats = {
+            name: value[:, :, 0] if one or target.joint else value
+            for name, value in drawn.stats.items()
+        }
+        if earlier is not None:
+            named, stats = (
+                posterior.after(earlier, group, arrays)
+                for group, arrays in (("posterior", named), ("sample_stats", stats))
+            )
+        groups = {"posterior": named, "sample_stats": stats, **self._data_groups(data)}
+        labels = {"feature": list(self._labels)}
+        if not one:
+            labels["response"] = self._response_labels()
+        if self._class_labels() is not None:
+            labels["class"] = self._class_labels()
+        labels["obs_id"] = list(range(len(data.y)))
+        attributes = {
+            "inference_library": "bayesglm",
+            "method": drawn.method,
+            "reason": drawn.reason,
+            "seed": seed,
+            "complete": int(drawn.complete),
+        }
+        self.posterior_ = posterior.to_datatree(groups, labels, attributes, drawn.state)
+        self.diagnostics_ = diagnostics.diagnose(
+            named,
+            stats,
+            names={name: values for name, values in labels.items() if name != "obs_id"},
+            pareto_k=drawn.pareto_k,
+            complete=drawn.complete,
+        )
+        diagnostics.warn_of(self.diagnostics_)
+        return self.posterior_
+
+    def _data_groups(self, data: Any) -> dict[str, dict[str, np.ndarray]]:
+        """Responses and features, if they are not too large to keep."""
+        y = data.y if self._validator.y_ndim == 2 else data.y[:, 0]
+        groups = {"observed_data": {"y": np.asarray(y)}}
+        if data.design.array.nbytes <= LARGEST_DATA:
+            groups["constant_data"] = {"X": np.asarray(data.design.array)}
+        return groups
+
+
+def refuse_non_counts(observations: Any, data: Any) -> None:
+    """Raise if counts are not whole numbers: their likelihood has no distribution to draw from."""
+    bad = (data.weight > 0) & (data.y != np.round(data.y)) & bool(observations.is_count)
+    if bad.any():
+        row, response = np.argwhere(bad)[0]
+        raise ValueError(
+            f"`y` holds {int(bad.sum())} counts that are not whole numbers, the first in row "
+            f"{row}: {data.y[row, response]!r}. `fit` takes them as a quasi-likelihood; `sample` "
+            "needs a distribution: round them, or use 'Gamma' or 'Tweedie' for amounts."
+        )
+
+
+def read_seed(random_state: Any) -> int:
+    """Return an integer seed for what scikit-learn and NumPy users pass."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    whole = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
+    if whole and 0 <= random_state < 2**32:
+        return int(random_state)
+    raise ValueError(
+        "`random_state` must be a whole number from 0 to 2**32 - 1, a NumPy generator or None; "
+        f"got {random_state!r}."
+    )
+
+
+def _check_counts(**counts: Any) -> None:
+    """Raise unless every count is a positive whole number."""
+    for name, value in counts.items():
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise ValueError(f"`{name}` must be a positive whole number; got {value!r}.")

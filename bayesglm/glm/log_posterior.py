@@ -1,0 +1,241 @@
+r"""The log posterior density of a GLM's parameters, on unconstrained coordinates.
+
+.. math:: \log p(\theta\mid y)=\sum_i w_i\log p(y_i\mid\eta_i,\phi)
+          +\log p(\beta\mid\phi,\lambda)+\log p(\alpha)+\log p(\phi)+\log p(\lambda)
+
+A vector holds, for each response, the coefficients and intercept of the standardised columns, the
+log of the dispersion where it is not known, and the prior's own parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
+from bayesglm.glm.params import GLMParams
+from bayesglm.inference.target import AbstractTarget, columns_of_hessian
+from bayesglm.regularizer.sampled import take_entries
+
+
+class Position(eqx.Module):
+    """Parameters of the density, by name.
+
+    Parameters
+    ----------
+    params
+        Coefficients and intercepts of the standardised columns.
+    scale
+        Dispersion, shape (K,).
+    hyperparameters
+        The prior's own parameters on unconstrained scales, each of shape (K, size).
+    """
+
+    params: GLMParams
+    scale: Any
+    hyperparameters: dict[str, Any]
+
+
+class LogPosterior(AbstractTarget):
+    """Log posterior densities of K responses.
+
+    Parameters
+    ----------
+    likelihood, standardization, rows
+        The model and its data.
+    num_rows
+        Sums of the weights, shape (K,).
+    prior
+        What is known of the coefficients: `bayesglm.regularizer.sampled.CoefficientPrior`.
+    scale_prior
+        What is known of the dispersion; None where it is fixed.
+    movable
+        True where a parameter may move; the others have standard normal densities of their own.
+    """
+
+    likelihood: Likelihood
+    standardization: Standardization
+    rows: Rows
+    num_rows: Any
+    prior: Any
+    scale_prior: Any
+    movable: GLMParams
+
+    # Layout
+
+    @property
+    def num_problems(self) -> int:
+        """Number of responses K."""
+        return self.movable.intercept.shape[0]
+
+    @property
+    def num_main(self) -> int:
+        """Number of coefficients and intercepts of one response."""
+        return self._flat(self.movable).shape[1]
+
+    @property
+    def size(self) -> int:
+        """Length D of a vector."""
+        return self.num_main + (self.scale_prior is not None) + sum(self._sizes.values())
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return self.prior.sizes(self.movable.coef.shape)
+
+    def _flat(self, params: GLMParams) -> Any:
+        """Coefficients and intercepts as an array (K, num_main)."""
+        stacked = jnp.concatenate([params.coef, params.intercept[None]])
+        return jnp.moveaxis(stacked, 1, 0).reshape(stacked.shape[1], -1)
+
+    def _unflat(self, main: Any) -> GLMParams:
+        K, *classes = self.movable.intercept.shape
+        stacked = jnp.moveaxis(main.reshape(K, -1, *classes), 0, 1)
+        return GLMParams(stacked[:-1], stacked[-1])
+
+    @property
+    def free(self) -> Any:
+        """True where a coordinate means something, shape (K, D)."""
+        own = self._flat(self.movable)
+        return jnp.pad(own, ((0, 0), (0, self.size - own.shape[1])), constant_values=True)
+
+    def vector(self, params: GLMParams, scale: Any) -> Any:
+        """Coordinates (K, D) of parameters of the user's columns and a dispersion (K,)."""
+        user = GLMParams(jnp.asarray(params.coef), jnp.asarray(params.intercept))
+        raw = self.prior.raw(user, self.standardization)
+        parts = [self._flat(raw)]
+        if self.scale_prior is not None:
+            parts.append(jnp.log(jnp.asarray(scale))[:, None])
+        start = self.prior.start(self.movable.coef.shape)
+        parts += [jnp.broadcast_to(start[name], (self.num_problems, n)) for name, n in self._items]
+        return jnp.where(self.free, jnp.concatenate(parts, axis=1), 0.0)
+
+    @property
+    def _items(self) -> list[tuple[str, int]]:
+        return list(self._sizes.items())
+
+    def _split(self, theta: Any) -> tuple[GLMParams, Any, dict[str, Any]]:
+        """Raw coefficients, log dispersion (K,) or None, and the prior's parameters."""
+        main = self._unflat(theta[:, : self.num_main])
+        at, log_scale, own = self.num_main, None, {}
+        if self.scale_prior is not None:
+            log_scale, at = theta[:, at], at + 1
+        for name, size in self._items:
+            own[name], at = theta[:, at : at + size], at + size
+        return main, log_scale, own
+
+    def position(self, theta: Any) -> Position:
+        """Parameters by name, those of the GLM on standardised columns."""
+        return self._locate(theta)[0]
+
+    def _locate(self, theta: Any) -> tuple[Position, Any]:
+        """Parameters, and the log density (K,) of the prior in the coordinates of ``theta``."""
+        raw, log_scale, own = self._split(theta)
+        scale = self.likelihood.scale if log_scale is None else jnp.exp(log_scale)
+        kappa = self.likelihood.observations.kernel_factor(scale)
+        held = self.free
+        density = -0.5 * jnp.sum(jnp.where(held, 0.0, theta**2), axis=1)
+        if log_scale is not None:
+            density += self.scale_prior.log_density(log_scale)
+        free = jax.tree.map(lambda value, move: jnp.where(move, value, 0.0), raw, self.movable)
+        params, log_prior = self.prior.place(free, own, kappa, self.num_rows, self.standardization)
+        return Position(params, scale, own), density + log_prior
+
+    def take(self, index: Any) -> LogPosterior:
+        """Return the densities of the responses ``index``, for priors that do not tie them."""
+        K, index = self.num_problems, jnp.asarray(index)
+        column = lambda a: a if a is None or a.shape[1] != K else a[:, index]
+        rows, likelihood = self.rows, self.likelihood
+        entries = lambda tree: take_entries(tree, index, K)
+        return LogPosterior(
+            Likelihood(
+                likelihood.observations.for_responses(index, K),
+                likelihood.link,
+                likelihood.scale[index],
+                column(likelihood.feature_mask),
+            ),
+            self.standardization,
+            Rows(
+                rows.X,
+                rows.y[:, index],
+                column(rows.weight),
+                column(rows.offset),
+                rows.num_rows,
+                rows.block,
+            ),
+            self.num_rows[index],
+            self.prior.take(index, K),
+            entries(self.scale_prior),
+            GLMParams(self.movable.coef[:, index], self.movable.intercept[index]),
+        )
+
+    # Densities
+
+    def log_prior(self, theta: Any) -> Any:
+        """Log density (K,) of the prior in these coordinates, dispersions included."""
+        return self._locate(theta)[1]
+
+    def value_and_gradient(self, theta: Any) -> tuple[Any, Any]:
+        """Log posterior densities (K,) and their gradients (K, D)."""
+
+        def locate(theta):
+            position, log_prior = self._locate(theta)
+            return position.params, position.scale, log_prior
+
+        (params, scale, log_prior), pull_back = jax.vjp(locate, theta)
+        value, slope, scale_slope = self._likelihood(params, scale)
+        (gradient,) = pull_back((slope, scale_slope, jnp.ones_like(log_prior)))
+        return value + log_prior, gradient
+
+    def value(self, theta: Any) -> Any:
+        """Log posterior densities (K,) alone."""
+        position, log_prior = self._locate(theta)
+
+        def of_block(block):
+            X = self.standardization.apply(block.X)
+            eta = self.likelihood.linear_predictor(position.params, X, block.offset)
+            cells = self._cells(block.y, eta, position.scale)
+            return jnp.sum(weigh_cells(block.weight, cells), axis=0)
+
+        total = self.num_rows * self.rows.sum(of_block) + log_prior
+        return jnp.where(jnp.isnan(total), -jnp.inf, total)
+
+    def _cells(self, y: Any, eta: Any, scale: Any) -> Any:
+        """Log-density of each cell, shape (n, K), up to terms free of all parameters."""
+        observations, link = self.likelihood.observations, self.likelihood.link
+        if self.scale_prior is not None:
+            return observations.log_density(y, eta, link, scale)
+        return -observations.kernel(y, eta, link, scale) / observations.kernel_factor(scale)
+
+    def _likelihood(self, params: GLMParams, scale: Any) -> tuple[Any, GLMParams, Any]:
+        """Log-likelihoods (K,) and their gradients, in one pass over the rows."""
+
+        def of_block(block):
+            X = self.standardization.apply(block.X)
+            eta = self.likelihood.linear_predictor(params, X, block.offset)
+            wide = jnp.broadcast_to(scale, (eta.shape[0], *scale.shape))
+            value, pull = jax.vjp(lambda e, s: self._cells(block.y, e, s), eta, wide)
+            weigh = lambda a: weigh_cells(block.weight, a)
+            slope, scale_slope = map(weigh, pull(jnp.ones_like(value)))
+            in_coef = jnp.tensordot(X, slope, axes=((0,), (0,)))
+            sums = (weigh(value), slope, scale_slope)
+            return in_coef, *(jnp.sum(a, axis=0) for a in sums)
+
+        in_coef, value, in_intercept, in_scale = self.rows.sum(of_block)
+        if self.likelihood.feature_mask is not None:
+            in_coef = in_coef * self.likelihood.feature_mask
+        wide = lambda a: self.num_rows.reshape(-1, *(1,) * (a.ndim - 1)) * a
+        by_coef = self.num_rows.reshape(-1, *(1,) * (in_coef.ndim - 2)) * in_coef
+        return wide(value), GLMParams(by_coef, wide(in_intercept)), wide(in_scale)
+
+    def kinked_gradient(self, theta: Any) -> Any:
+        """Gradient (K, D) of the log prior where that has kinks, else None."""
+        if self.prior.smooth:
+            return None
+        return jax.grad(lambda t: jnp.sum(self.log_prior(t)))(theta)
+
+    def precision(self, theta: Any) -> Any:
+        """Minus the Hessians (K, D, D); kinks of the prior are smoothed over a posterior width."""
+        return columns_of_hessian(self, theta)

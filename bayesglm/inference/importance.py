@@ -1,0 +1,161 @@
+r"""Weighted and exact draws from a normal approximation, all proposals evaluated in one batch.
+
+Proposals come from a multivariate t distribution around the approximation; their weights either
+correct expectations (Pareto-smoothed importance sampling) or decide, one after the other, which
+are accepted (an independence Metropolis sampler, exact whatever the approximation).
+
+References
+----------
+Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampling.
+Tierney (1994), Markov chains for exploring posterior distributions, section 2.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from bayesglm.inference.target import AbstractTarget
+
+DEGREES_OF_FREEDOM = 100.0  # of proposals: a little heavier than normal
+BATCH = 64  # draws of all problems evaluated at once
+PILOT_DRAWS = 1000  # that adapt the proposal
+PRIOR_DRAWS = 50.0  # per dimension, that the unadapted covariance counts for
+
+
+class Proposal(eqx.Module):
+    """Multivariate t distributions of B problems.
+
+    Parameters
+    ----------
+    center, factor
+        Shapes (B, D) and (B, D, D): location, and a square root of the scale matrix.
+    dof
+        Degrees of freedom; infinite for normal distributions.
+    """
+
+    center: Any
+    factor: Any
+    dof: Any
+
+    def draw(self, keys: Any, count: int) -> tuple[Any, Any]:
+        """Draws (count, B, D) and their log-densities (count, B), up to a constant."""
+        D = self.center.shape[1]
+        keys = jax.vmap(jax.random.split)(keys)
+        z = jax.vmap(lambda k: jax.random.normal(k, (count, D)), out_axes=1)(keys[:, 0])
+        half = jnp.where(jnp.isinf(self.dof), 1.0, self.dof / 2)
+        chi = jax.vmap(lambda k: jax.random.gamma(k, half, (count,)), out_axes=1)(keys[:, 1])
+        z = z / jnp.sqrt(jnp.where(jnp.isinf(self.dof), 1.0, chi / half))[..., None]
+        square = jnp.sum(z**2, axis=-1)
+        heavy = -0.5 * (self.dof + D) * jnp.log1p(square / self.dof)
+        density = jnp.where(jnp.isinf(self.dof), -0.5 * square, heavy)
+        volume = jnp.linalg.slogdet(self.factor)[1]
+        return self.center + jnp.einsum("bij,sbj->sbi", self.factor, z), density - volume
+
+
+class Weighted(eqx.Module):
+    """Proposals and the logs of their importance ratios.
+
+    Parameters
+    ----------
+    z
+        Shape (draws, B, D).
+    log_ratio
+        Log-density of the target less that of the proposal, shape (draws, B), up to a constant.
+    lp
+        Log-density of the target, shape (draws, B), up to a constant.
+    """
+
+    z: Any
+    log_ratio: Any
+    lp: Any
+
+
+def laplace_proposal(num_problems: int, size: int, dof: float = np.inf) -> Proposal:
+    """Return the approximation itself, in the coordinates that it whitens."""
+    center = jnp.zeros((num_problems, size))
+    factor = jnp.broadcast_to(jnp.eye(size), (num_problems, size, size))
+    return Proposal(center, factor, jnp.asarray(dof, float))
+
+
+@eqx.filter_jit
+def weigh(target: AbstractTarget, proposal: Proposal, keys: Any, count: int) -> Weighted:
+    """Draw ``count`` proposals for every problem, with keys (B, 2), and evaluate them."""
+    z, log_proposal = proposal.draw(keys, count)
+    lp = lax.map(target.value, z, batch_size=min(BATCH, count))
+    return Weighted(z, lp - log_proposal, lp)
+
+
+@eqx.filter_jit
+def adapt(weighted: Weighted, dof: float = DEGREES_OF_FREEDOM) -> Proposal:
+    """Proposal with the mean and covariance that the weighted draws show.
+
+    Weights are truncated at the square root of their number times their mean; the covariance is
+    shrunk to the identity, as if that had been seen `PRIOR_DRAWS` times per dimension.
+    """
+    S, _, D = weighted.z.shape
+    log_weight = weighted.log_ratio - jax.scipy.special.logsumexp(weighted.log_ratio, axis=0)
+    weight = jnp.exp(jnp.minimum(log_weight, -0.5 * jnp.log(S)))
+    weight = weight / jnp.sum(weight, axis=0)
+    mean = jnp.einsum("sb,sbi->bi", weight, weighted.z)
+    away = weighted.z - mean
+    covariance = jnp.einsum("sb,sbi,sbj->bij", weight, away, away)
+    effective = 1.0 / jnp.sum(weight**2, axis=0)
+    trust = (effective / (effective + PRIOR_DRAWS * D))[:, None, None]
+    covariance = trust * covariance + (1 - trust) * jnp.eye(D)
+    return Proposal(mean, jnp.linalg.cholesky(covariance), jnp.asarray(dof, float))
+
+
+@eqx.filter_jit
+def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any, Any]:
+    """Accept or reject the proposals of each chain in turn, with keys (B, 2).
+
+    Returns
+    -------
+    Draws (chains, draws, B, D), their log-densities, and whether each was accepted, of shape
+    (chains, draws, B).
+    """
+    S, B, _ = weighted.z.shape
+    shape = (num_chains, S // num_chains, B)
+    ratio = weighted.log_ratio[: shape[0] * shape[1]].reshape(shape).swapaxes(0, 1)
+    uniform = lambda key: jax.random.uniform(key, (shape[1], num_chains))
+    threshold = jnp.log(jax.vmap(uniform, out_axes=2)(keys))
+
+    def step(carry, x):
+        current, index = carry
+        proposed, log_uniform, i = x
+        accept = log_uniform < proposed - current
+        carry = jnp.where(accept, proposed, current), jnp.where(accept, i, index)
+        return carry, (carry[1], accept)
+
+    first = ratio[0], jnp.zeros(ratio.shape[1:], int)
+    steps = (ratio, threshold, jnp.arange(shape[1]))
+    _, (index, accepted) = lax.scan(step, first, steps)
+    index = index.swapaxes(0, 1)
+    take = lambda a: jnp.take_along_axis(
+        a[: shape[0] * shape[1]].reshape(*shape, *a.shape[2:]),
+        index.reshape(*shape, *(1,) * (a.ndim - 2)),
+        axis=1,
+    )
+    return take(weighted.z), take(weighted.lp), accepted.swapaxes(0, 1)
+
+
+def pareto_smooth(log_ratio: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto-smoothed log weights (draws, B), which sum to one, and the shape k of each tail (B,).
+
+    A k above 0.7 means that the weights cannot be trusted; weights without spread have k of zero.
+    """
+    from arviz_stats.base import array_stats
+
+    log_ratio = np.array(log_ratio, float)
+    spread = log_ratio.std(axis=0)
+    log_ratio = np.where(spread < 1e-9, 0.0, log_ratio)
+    smoothed, shape = array_stats.psislw(log_ratio.T)
+    k = np.where(spread < 1e-9, 0.0, shape)
+    smoothed = smoothed - np.logaddexp.reduce(smoothed, axis=1, keepdims=True)
+    return smoothed.T, np.where(np.isnan(k), np.inf, k)

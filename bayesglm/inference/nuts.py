@@ -1,0 +1,178 @@
+"""The No-U-Turn sampler of NumPyro for many problems and chains at once, run in short pieces.
+
+All chains of all problems advance together in one compiled program, so that every evaluation is
+one pass over the common data. Running in pieces makes progress visible, an interruption harmless
+and a continuation exact.
+
+References
+----------
+Hoffman and Gelman (2014), The No-U-Turn Sampler. Phan, Pradhan and Jankowiak (2019), Composable
+effects for flexible and accelerated probabilistic programming in NumPyro.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from bayesglm.inference.target import AbstractTarget, potential
+
+LONGEST_PIECE = 100  # transitions between two looks from outside
+FIRST_STEP_SIZE = 0.5
+START_RADII = (0.3, 0.1, 0.0)  # tried in turn where the log-density is not finite
+
+
+class Settings(eqx.Module):
+    """What shapes the compiled program.
+
+    Parameters
+    ----------
+    num_warmup
+        Transitions that adapt the step size, and the metric if asked for.
+    adapt_metric
+        Whether to adapt a diagonal metric, in the coordinates of the target.
+    max_tree_depth
+        Doublings of a trajectory, at most.
+    target_accept
+        Acceptance probability that the step size aims at.
+    """
+
+    num_warmup: int = eqx.field(static=True)
+    adapt_metric: bool = eqx.field(static=True, default=False)
+    max_tree_depth: int = eqx.field(static=True, default=10)
+    target_accept: float = eqx.field(static=True, default=0.8)
+
+
+class Transitions(eqx.Module):
+    """What is kept of transitions, one row each: shape (transitions, chains, problems).
+
+    Parameters
+    ----------
+    z
+        Positions, one more axis of length D.
+    lp, energy, acceptance_rate, step_size
+        Log-density up to a constant, Hamiltonian, acceptance probability, leapfrog step.
+    n_steps, diverging
+        Leapfrog steps, and whether the trajectory diverged.
+    """
+
+    z: Any
+    lp: Any
+    energy: Any
+    acceptance_rate: Any
+    step_size: Any
+    n_steps: Any
+    diverging: Any
+
+
+def _kernels(settings: Settings, D: int) -> tuple[Any, Any]:
+    """NumPyro's functions that start a chain and take a transition, for one problem."""
+    from numpyro.infer.hmc import hmc
+
+    start, transition = hmc(potential_fn_gen=potential, algo="NUTS")
+    start = partial(
+        start,
+        num_warmup=settings.num_warmup,
+        step_size=FIRST_STEP_SIZE,
+        inverse_mass_matrix=jnp.ones(D),
+        adapt_mass_matrix=settings.adapt_metric,
+        target_accept_prob=settings.target_accept,
+        max_tree_depth=settings.max_tree_depth,
+    )
+    return start, transition
+
+
+def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
+    """States of chains before their first transition, at standard normal positions.
+
+    Parameters
+    ----------
+    target
+        Whitened target of B problems.
+    keys
+        Random keys, shape (chains, B, 2).
+    D
+        Length of a position.
+    settings
+        The sampler's.
+
+    Returns
+    -------
+    NumPyro's states, their arrays of shape (chains, B, ...). Where the log-density is not finite
+    at a position, one nearer to the center is taken, at last the center itself.
+    """
+    radius = np.ones(keys.shape[:2])
+    for factor in START_RADII:
+        state = _start(target, keys, jnp.asarray(radius), D, settings)
+        bad = ~np.isfinite(np.asarray(state.potential_energy))
+        if not bad.any():
+            break
+        radius = np.where(bad, factor, radius)
+    return state
+
+
+@eqx.filter_jit
+def _start(target, keys, radius, D, settings):
+    begin, _ = _kernels(settings, D)
+
+    def one(key, radius):
+        place, move = jax.random.split(key)
+        z = radius * jax.random.normal(place, (D,))
+        return begin(z, model_args=(target,), rng_key=move)
+
+    return jax.vmap(jax.vmap(one))(keys, radius)
+
+
+def shapes(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
+    """Shapes of what `start` returns, without computing anything."""
+    radius = jnp.ones(keys.shape[:2])
+    return eqx.filter_eval_shape(_start, target, keys, radius, D, settings)
+
+
+@eqx.filter_jit
+def advance(
+    target: AbstractTarget, state: Any, count: Any, settings: Settings
+) -> tuple[Any, Transitions]:
+    """Take ``count`` transitions of all chains, at most `LONGEST_PIECE`.
+
+    Returns
+    -------
+    The states after, and the transitions: those beyond ``count`` are zero.
+    """
+    begin, transition = _kernels(settings, state.z.shape[-1])
+    one = jax.tree.map(lambda a: a[0, 0], (state.z, state.rng_key))
+    # The kernel learns its settings by starting a chain; nothing of that is computed.
+    jax.eval_shape(lambda z, key: begin(z, model_args=(target,), rng_key=key), *one)
+    together = jax.vmap(jax.vmap(lambda s: transition(s, model_args=(target,))))
+
+    def kept(state):
+        return Transitions(
+            state.z,
+            -state.potential_energy,
+            state.energy,
+            state.accept_prob,
+            state.adapt_state.step_size,
+            state.num_steps,
+            state.diverging,
+        )
+
+    def body(i, carry):
+        state, store = carry
+        state = together(state)
+        return state, jax.tree.map(
+            lambda kept_so_far, new: kept_so_far.at[i].set(new), store, kept(state)
+        )
+
+    empty = jax.tree.map(lambda a: jnp.zeros((LONGEST_PIECE, *a.shape), a.dtype), kept(state))
+    return lax.fori_loop(0, count, body, (state, empty))
+
+
+def to_host(transitions: Transitions, count: int) -> Transitions:
+    """Return the first ``count`` transitions as NumPy arrays."""
+    return jax.tree.map(lambda a: np.asarray(a)[:count], transitions)

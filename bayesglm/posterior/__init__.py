@@ -1,0 +1,11 @@
+"""From a model and its mode to draws from its posterior, and to ArviZ's layout."""
+
+from bayesglm.posterior.build import Posterior as Posterior
+from bayesglm.posterior.build import log_posterior as log_posterior
+from bayesglm.posterior.datatree import after as after
+from bayesglm.posterior.datatree import read_state as read_state
+from bayesglm.posterior.datatree import to_datatree as to_datatree
+from bayesglm.posterior.draws import Draws as Draws
+from bayesglm.posterior.draws import Options as Options
+from bayesglm.posterior.methods import METHODS as METHODS
+from bayesglm.posterior.methods import draw as draw

@@ -1,0 +1,117 @@
+"""Draws from a posterior, on the coordinates that were sampled and on those that users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayesglm.glm.log_posterior import LogPosterior
+
+BATCH = 256  # draws placed at once
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may ask of a sampler.
+
+    Parameters
+    ----------
+    num_samples, num_chains
+        Draws of each chain, and chains.
+    num_warmup
+        Transitions before them; None is 150 where the preconditioner is all but exact, else 1,000.
+    seed
+        Of the random numbers.
+    resample
+        Whether importance weights become draws.
+    target_accept, max_tree_depth
+        The No-U-Turn sampler's.
+    checkpoint
+        Folder for the pieces of a run, or None.
+    state
+        State of an earlier run to go on from, or None.
+    progress
+        Called with a description and a number of steps; returns an object with ``update``.
+    """
+
+    num_samples: int
+    num_chains: int
+    num_warmup: int | None
+    seed: int
+    resample: bool
+    target_accept: float
+    max_tree_depth: int
+    checkpoint: Any
+    state: Any
+    progress: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a method has drawn.
+
+    Parameters
+    ----------
+    theta
+        Vectors of the log-density, shape (chains, draws, K, D).
+    stats
+        What is known of each draw, by ArviZ's names, shape (chains, draws, B).
+    method, reason
+        Which method it was, and why if it was chosen automatically.
+    pareto_k
+        Shape of the tail of the importance weights, shape (B,), where there are any.
+    complete
+        Whether all draws asked for were made.
+    state
+        Where a continuation begins, or None.
+    """
+
+    theta: np.ndarray
+    stats: dict[str, np.ndarray]
+    method: str
+    reason: str = ""
+    pareto_k: np.ndarray | None = None
+    complete: bool = True
+    state: Any = field(default=None, repr=False)
+
+
+@eqx.filter_jit
+def _placed(density: LogPosterior, theta: Any) -> tuple[Any, Any, Any, Any]:
+    def one(theta):
+        position = density.position(theta)
+        params = density.standardization.from_standard(position.params)
+        own = density.prior.constrained(position.hyperparameters)
+        return params.coef, params.intercept, position.scale, own
+
+    return jax.lax.map(one, theta, batch_size=BATCH)
+
+
+def place(density: LogPosterior, theta: np.ndarray) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Parameters of the user's columns.
+
+    Parameters
+    ----------
+    density
+        The log-density.
+    theta
+        Its vectors, shape (chains, draws, K, D).
+
+    Returns
+    -------
+    Coefficients (chains, draws, p, K[, C]), intercepts (chains, draws, K[, C]), dispersions
+    (chains, draws, K), and the prior's own parameters (chains, draws, K[, size]) by name.
+    """
+    chains, draws = theta.shape[:2]
+    placed = _placed(density, jnp.asarray(theta.reshape(-1, *theta.shape[2:])))
+    apart = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+    coef, intercept, scale, own = jax.tree.map(apart, placed)
+    mask = density.likelihood.feature_mask
+    if mask is not None:
+        coef = coef * np.asarray(mask)
+    return coef, intercept, scale, own

@@ -1,0 +1,268 @@
+"""The ways to draw from a posterior, each a function from a posterior and options to draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from bayesglm.inference import chains, importance, laplace, nuts
+from bayesglm.inference.checkpoint import Checkpoint
+from bayesglm.posterior import exact
+from bayesglm.posterior.build import Posterior
+from bayesglm.posterior.draws import Draws, Options
+
+LARGEST_K = 0.7  # of weights that can be trusted
+ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must reach
+LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
+SHORT_WARMUP, LONG_WARMUP = 150, 1000
+BURN_IN = 50  # transitions of an independence sampler that forget its start
+
+
+def draw(posterior: Posterior, method: str, options: Options) -> Draws:
+    """Draw from a posterior, the responses in blocks if memory asks for it.
+
+    Parameters
+    ----------
+    posterior
+        The posterior.
+    method
+        One of `METHODS`.
+    options
+        How much, and how.
+
+    Raises
+    ------
+    ValueError
+        If the method does not suit the model.
+    """
+    K, D = posterior.start.shape
+    size = max(1, LARGEST_BLOCK // (8 * D * options.num_samples * options.num_chains))
+    whole = posterior.joint or size >= K or options.state is not None or options.checkpoint
+    if whole:
+        return METHODS[method](posterior, options)
+    parts = []
+    for first in range(0, K, size):
+        index = np.minimum(np.arange(first, first + size), K - 1)  # equal blocks compile once
+        part = METHODS[method](posterior.take(index), options)
+        parts.append(_first_responses(part, min(size, K - first)))
+    return _side_by_side(parts)
+
+
+def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> Draws:
+    """Run the No-U-Turn sampler, preconditioned by Laplace's approximation."""
+    target, first = posterior.target, posterior.first
+    near_normal = posterior.density.prior.gaussian
+    around = around or laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    warmup = options.num_warmup
+    if warmup is None:
+        warmup = SHORT_WARMUP if near_normal else LONG_WARMUP
+    settings = nuts.Settings(warmup, not near_normal, options.max_tree_depth, options.target_accept)
+    D = first.shape[1]
+    keys = chains.random_keys(options.seed, options.num_chains, posterior.problems)
+    white = around.whiten(target)
+    structure = jax.tree.structure(nuts.shapes(white, keys, D, settings))
+    state = options.state and jax.tree.unflatten(structure, options.state)
+    checkpoint = None
+    if options.checkpoint is not None:
+        text = repr((settings, options.seed, options.num_chains, _digest(posterior)))
+        checkpoint = Checkpoint(options.checkpoint, text, structure)
+    with options.progress(warmup * (options.state is None) + options.num_samples) as bar:
+        result = chains.run(
+            white,
+            keys,
+            D,
+            settings,
+            options.num_samples,
+            state=state,
+            report=bar.show,
+            checkpoint=checkpoint,
+        )
+    kept = result.transitions
+    theta = np.asarray(around.center) + np.einsum("bij,scbj->scbi", around.factor, kept.z)
+    swap = lambda a: np.swapaxes(a, 0, 1)
+    depth = np.ceil(np.log2(kept.n_steps + 1)).astype(int)
+    stats = {
+        "lp": kept.lp,
+        "energy": kept.energy,
+        "acceptance_rate": kept.acceptance_rate,
+        "step_size": kept.step_size,
+        "n_steps": kept.n_steps,
+        "tree_depth": depth,
+        "diverging": kept.diverging,
+        "reached_max_tree_depth": depth >= options.max_tree_depth,
+    }
+    return Draws(
+        swap(theta).reshape(*theta.shape[1::-1], *posterior.start.shape),
+        {name: swap(value) for name, value in stats.items()},
+        "nuts",
+        complete=result.complete,
+        state=result.state,
+    )
+
+
+def _digest(posterior: Posterior) -> list[float]:
+    """Numbers that tell one posterior from another."""
+    value, gradient = posterior.density.value_and_gradient(posterior.start)
+    return [float(np.sum(value)), float(np.sum(np.abs(gradient)))]
+
+
+def sample_laplace(posterior: Posterior, options: Options) -> Draws:
+    """Draw from normal distributions at the modes, weighted, or resampled by the weights."""
+    target, first = posterior.target, posterior.first
+    around = laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    count = options.num_samples * options.num_chains
+    proposal = importance.laplace_proposal(*first.shape)
+    (keys,) = chains.random_keys(options.seed, 1, posterior.problems)
+    weighted = importance.weigh(around.whiten(target), proposal, keys, count)
+    log_weight, k = importance.pareto_smooth(weighted.log_ratio)
+    z, stats = np.asarray(weighted.z), {"lp": np.asarray(weighted.lp)}
+    if options.resample:
+        rng = np.random.default_rng(options.seed)
+        index = _systematic(log_weight, rng)
+        z = np.take_along_axis(z, index[..., None], axis=0)
+        stats = {"lp": np.take_along_axis(stats["lp"], index, axis=0)}
+    else:
+        stats["log_weight"] = log_weight
+    theta = np.asarray(around.center) + np.einsum("bij,sbj->sbi", around.factor, z)
+    theta = theta.reshape(1, count, *posterior.start.shape)
+    return Draws(theta, {n: v[None] for n, v in stats.items()}, "laplace", pareto_k=k)
+
+
+def _systematic(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return indices (draws, B) of a systematic resample, shuffled."""
+    S, B = log_weight.shape
+    cumulative = np.cumsum(np.exp(log_weight), axis=0)
+    points = (rng.uniform(size=B) + np.arange(S)[:, None]) / S * cumulative[-1]
+    index = np.stack([np.searchsorted(cumulative[:, b], points[:, b]) for b in range(B)], axis=1)
+    return rng.permuted(np.minimum(index, S - 1), axis=0)
+
+
+def sample_importance(posterior: Posterior, options: Options) -> Draws:
+    """Run an independence Metropolis sampler: exact, from adapted Laplace proposals."""
+    target, first = posterior.target, posterior.first
+    around = laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    return _independent(posterior, options, around)
+
+
+def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
+    white = around.whiten(posterior.target)
+    B, D = posterior.first.shape
+    keys = chains.random_keys(options.seed, 3, posterior.problems)
+    start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM)
+    pilot = importance.weigh(white, start, keys[0], importance.PILOT_DRAWS)
+    proposal = importance.adapt(pilot)
+    count = (options.num_samples + BURN_IN) * options.num_chains
+    weighted = importance.weigh(white, proposal, keys[1], count)
+    z, lp, accepted = importance.metropolis(weighted, keys[2], options.num_chains)
+    z, lp, accepted = (np.asarray(a)[:, BURN_IN:] for a in (z, lp, accepted))
+    _, k = importance.pareto_smooth(weighted.log_ratio)
+    theta = np.asarray(around.center) + np.einsum("bij,csbj->csbi", around.factor, z)
+    return Draws(
+        theta.reshape(*theta.shape[:2], *posterior.start.shape),
+        {"lp": lp, "acceptance_rate": accepted.astype(float)},
+        "importance",
+        pareto_k=k,
+    )
+
+
+def sample_exact(posterior: Posterior, options: Options) -> Draws:
+    """Draw independently from a Gaussian model with a normal prior."""
+    if not exact.applies(posterior.density):
+        raise ValueError(
+            "`method='exact'` is for the Gaussian observation model with the identity link and a "
+            "normal prior (UnRegularized, Ridge, Prior(Normal)); use 'auto' or 'nuts'."
+        )
+    rng = np.random.default_rng(options.seed)
+    count = options.num_samples * options.num_chains
+    theta = exact.sample(posterior.density, posterior.start, rng, count)
+    theta = theta.reshape(options.num_chains, options.num_samples, *theta.shape[1:])
+    return Draws(theta, {}, "exact")
+
+
+def sample_auto(posterior: Posterior, options: Options) -> Draws:
+    """Use the cheapest method that proves itself, response by response, else NUTS."""
+    if exact.applies(posterior.density):
+        drawn = sample_exact(posterior, options)
+        return replace(drawn, reason="exact: the posterior has a closed form")
+    if not posterior.density.prior.gaussian:
+        drawn = sample_nuts(posterior, options)
+        return replace(drawn, reason="nuts: the prior makes the posterior far from normal")
+    around = laplace.approximate(posterior.target, posterior.first, find_mode=not posterior.at_mode)
+    drawn = _independent(posterior, options, around)
+    ess = _smallest_ess(drawn, posterior)
+    total = options.num_samples * options.num_chains
+    wanted = min(ESS_PER_CHAIN * options.num_chains, SMALLEST_SHARE * total)
+    poor = np.flatnonzero((drawn.pareto_k > LARGEST_K) | (ess < wanted))
+    figures = f"Pareto k up to {drawn.pareto_k.max():.2f}, ESS from {ess.min():.0f}"
+    if len(poor) == 0:
+        return replace(drawn, reason=f"importance: its proposals fit ({figures})")
+    if len(poor) == len(ess):
+        drawn = sample_nuts(posterior, options, around)
+        return replace(drawn, reason=f"nuts: independent proposals did not fit ({figures})")
+    better = sample_nuts(posterior.take(poor), options)
+    reason = (
+        f"importance for {len(ess) - len(poor)} responses, nuts for the {len(poor)} whose "
+        f"proposals did not fit ({figures})"
+    )
+    return replace(_replaced(drawn, better, poor), reason=reason)
+
+
+def _smallest_ess(drawn: Draws, posterior: Posterior) -> np.ndarray:
+    """Least effective sample size of the coordinates of each problem, shape (B,)."""
+    from numpyro.diagnostics import effective_sample_size
+
+    theta = drawn.theta.reshape(*drawn.theta.shape[:2], *posterior.first.shape)
+    ess = np.nan_to_num(effective_sample_size(theta), nan=0.0)
+    return np.where(posterior.free, ess, np.inf).min(axis=1)
+
+
+def _replaced(drawn: Draws, better: Draws, index: np.ndarray) -> Draws:
+    """Draws of some responses replaced by those of another method."""
+    theta, stats = drawn.theta.copy(), {}
+    theta[:, :, index] = better.theta
+    shape = theta.shape[:3]
+    for name, value in better.stats.items():
+        old = drawn.stats.get(name, np.zeros(shape, value.dtype))
+        stats[name] = old.copy()
+        stats[name][:, :, index] = value
+    k = drawn.pareto_k.copy()
+    k[index] = np.nan
+    return replace(drawn, theta=theta, stats=stats, pareto_k=k, method="importance and nuts")
+
+
+def _first_responses(drawn: Draws, count: int) -> Draws:
+    return replace(
+        drawn,
+        theta=drawn.theta[:, :, :count],
+        stats={name: value[:, :, :count] for name, value in drawn.stats.items()},
+        pareto_k=None if drawn.pareto_k is None else drawn.pareto_k[:count],
+    )
+
+
+def _side_by_side(parts: list[Draws]) -> Draws:
+    """Draws of blocks of responses as one; of an interrupted run, as many as all have."""
+    draws = min(part.theta.shape[1] for part in parts)
+    join = lambda arrays: np.concatenate([a[:, :draws] for a in arrays], axis=2)
+    names = set.intersection(*(set(part.stats) for part in parts))
+    known = [part.pareto_k for part in parts if part.pareto_k is not None]
+    return replace(
+        parts[0],
+        theta=join([part.theta for part in parts]),
+        stats={name: join([part.stats[name] for part in parts]) for name in names},
+        pareto_k=np.concatenate(known) if len(known) == len(parts) else None,
+        complete=all(part.complete for part in parts),
+        reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
+        state=None,
+    )
+
+
+METHODS = {
+    "nuts": sample_nuts,
+    "laplace": sample_laplace,
+    "importance": sample_importance,
+    "exact": sample_exact,
+    "auto": sample_auto,
+}

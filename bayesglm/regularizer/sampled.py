@@ -1,0 +1,328 @@
+r"""Regularizers as the priors that are sampled: densities on unconstrained coordinates.
+
+A penalty's prior is :math:`\exp(-n\,h(\beta)/\kappa)`, normalised at each dispersion; its strength
+may be a parameter too, with a prior of its own.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from bayesglm.regularizer._kernels import Array
+from bayesglm.regularizer.penalties import (
+    CompositePenalty,
+    ElasticNetPenalty,
+    GroupPenalty,
+    Penalty,
+)
+
+
+class CoefficientPrior(eqx.Module):
+    """Abstract prior of coefficients and intercepts, in coordinates that it chooses.
+
+    Attributes
+    ----------
+    smooth
+        Whether the density has no kinks.
+    couples_responses
+        Whether coefficients of different responses depend on each other.
+    gaussian
+        Whether posteriors are near normal when data are many; else samplers adapt their metric.
+    normal
+        Whether the density is normal, or flat, at each dispersion.
+    """
+
+    @abc.abstractmethod
+    def sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
+        """Numbers of the prior's own parameters for one response, from the coefficients' shape."""
+
+    @abc.abstractmethod
+    def start(self, shape: tuple[int, ...]) -> dict[str, Array]:
+        """Where samplers look first for the prior's own parameters, each of shape (size,)."""
+
+    @abc.abstractmethod
+    def raw(self, params: Any, coordinates: Any) -> Any:
+        """Coordinates of parameters of the user's columns: the inverse of `place` at `start`."""
+
+    @abc.abstractmethod
+    def place(
+        self, raw: Any, own: dict[str, Array], kappa: Array, num_rows: Array, coordinates: Any
+    ) -> tuple[Any, Array]:
+        """Parameters of standardised columns, and the log density in these coordinates.
+
+        Parameters
+        ----------
+        raw
+            Coordinates of coefficients (p, K[, C]) and intercepts (K[, C]).
+        own
+            The prior's own parameters, each of shape (K, size).
+        kappa, num_rows
+            Dispersion factor and number of rows, shape (K,).
+        coordinates
+            The standardisation of the columns.
+
+        Returns
+        -------
+        Parameters in the same structure, and log densities (K,).
+        """
+
+    @abc.abstractmethod
+    def take(self, index: Array, num_responses: int) -> CoefficientPrior:
+        """Return the prior of the responses ``index`` of ``num_responses``, all independent."""
+
+    @abc.abstractmethod
+    def constrained(self, own: dict[str, Array]) -> dict[str, Array]:
+        """Return the prior's own parameters on the scales that users know."""
+
+
+class Bounds(eqx.Module):
+    """Smallest and largest coefficients, and the way there from the real line.
+
+    Parameters
+    ----------
+    lower, upper
+        Broadcastable to the coefficients; infinite where there is no bound.
+    """
+
+    lower: Array
+    upper: Array
+
+    def constrain(self, free: Array) -> tuple[Array, Array]:
+        """Coefficients of unconstrained values, and the log of the derivative, elementwise."""
+        low, high, has_low, has_high = self._parts()
+        both = has_low & has_high
+        width = jnp.where(both, high - low, 1.0)
+        inside = low + width * jax.nn.sigmoid(free)
+        soft = jax.nn.softplus(jnp.where(has_high, -free, free))
+        one_sided = jnp.where(has_low, low + soft, high - soft)
+        bounded = has_low | has_high
+        value = jnp.where(both, inside, jnp.where(bounded, one_sided, free))
+        log_up, log_down = jax.nn.log_sigmoid(free), jax.nn.log_sigmoid(-free)
+        log_slope = jnp.where(both, jnp.log(width) + log_up + log_down, 0.0)
+        return value, jnp.where(bounded & ~both, jnp.where(has_low, log_up, log_down), log_slope)
+
+    def unconstrain(self, coef: Array) -> Array:
+        """Invert `constrain`; coefficients at a bound are moved inside."""
+        low, high, has_low, has_high = self._parts()
+        both = has_low & has_high
+        share = (coef - low) / jnp.where(both, high - low, 1.0)
+        share = jnp.clip(jnp.where(both, share, 0.5), 1e-3, 1 - 1e-3)
+        away = jnp.maximum(jnp.where(has_low, coef - low, high - coef), 1e-6)
+        soft = away + jnp.log(-jnp.expm1(-away))
+        one_sided = jnp.where(has_high, -soft, soft)
+        value = jnp.where(both, jnp.log(share) - jnp.log1p(-share), one_sided)
+        return jnp.where(has_low | has_high, value, coef)
+
+    def _parts(self):
+        has_low, has_high = jnp.isfinite(self.lower), jnp.isfinite(self.upper)
+        low = jnp.where(has_low, self.lower, 0.0)
+        return low, jnp.where(has_high, self.upper, 0.0), has_low, has_high
+
+
+class PenaltyPrior(CoefficientPrior):
+    """The prior that a penalty is, its strength known or sampled.
+
+    Parameters
+    ----------
+    penalty
+        Resolved penalty, counting one row where it is a prior of its own scale; at strength one
+        if that is sampled.
+    strength
+        NumPyro distribution of the strength, on positive numbers; None where it is known.
+    bounds
+        Support of the coefficients; None if it is the real line.
+    """
+
+    penalty: Penalty
+    strength: Any = None
+    bounds: Bounds | None = None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the penalty is smooth inside its support."""
+        return self.penalty.smooth or self.bounds is not None
+
+    @property
+    def couples_responses(self) -> bool:
+        """Whether the penalty does."""
+        return self.penalty.couples_responses
+
+    @property
+    def normal(self) -> bool:
+        """Whether the penalty is quadratic, its strength known, and the intercept free."""
+        simple = isinstance(self.penalty, ElasticNetPenalty) and self.penalty.smooth
+        return self.strength is None and (simple or is_normal(self.penalty))
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the strength is known, and there is no kink."""
+        return self.strength is None and self.smooth
+
+    def sizes(self, shape):
+        """One strength, if it is sampled."""
+        del shape
+        return {} if self.strength is None else {"regularizer_strength": 1}
+
+    def start(self, shape):
+        """Start at a strength of one."""
+        return {name: jnp.zeros(size) for name, size in self.sizes(shape).items()}
+
+    def raw(self, params, coordinates):
+        """Parameters of the standardised columns, unconstrained."""
+        if self.bounds is None:
+            return coordinates.to_standard(params)
+        intercept = coordinates.to_standard(params).intercept
+        return type(params)(self.bounds.unconstrain(params.coef), intercept)
+
+    def place(self, raw, own, kappa, num_rows, coordinates):
+        """Parameters of standardised columns, and the log density."""
+        density = jnp.zeros_like(kappa)
+        params, user = raw, coordinates.from_standard(raw)
+        if self.bounds is not None:
+            coef, log_slope = self.bounds.constrain(raw.coef)
+            density += jnp.sum(log_slope, axis=(0, *range(2, coef.ndim)))
+            params = type(raw)(coef * coordinates.column(coef), raw.intercept)
+            user = coordinates.from_standard(params)
+        if self.strength is not None:
+            log_strength = own["regularizer_strength"][:, 0]
+            kappa = kappa / jnp.exp(log_strength)
+            density += self.strength.log_prob(jnp.exp(log_strength)) + log_strength
+        at = params if self.penalty.intercept_centered else user
+        density += self.penalty.log_prior(user.coef, kappa, num_rows)
+        return params, density - self.penalty.intercept_value(at.intercept)
+
+    def take(self, index, num_responses):
+        """Return the prior of some responses."""
+        bounds = self.bounds and jax.tree.map(lambda end: end[:, index], self.bounds)
+        penalty = take_responses(self.penalty, index, num_responses)
+        strength = take_entries(self.strength, index, num_responses)
+        return PenaltyPrior(penalty, strength, bounds)
+
+    def constrained(self, own):
+        """Strengths themselves."""
+        return {name: jnp.exp(value[..., 0]) for name, value in own.items()}
+
+
+def bounds_of(penalty: Penalty, shape: tuple[int, ...]) -> Bounds | None:
+    """Support of the coefficients under a penalty, or None for the real line."""
+    if isinstance(penalty, CompositePenalty):
+        parts = [
+            bounds_of(part, (width, *shape[1:]))
+            for part, width in zip(penalty.parts, penalty.widths, strict=True)
+        ]
+        if all(part is None for part in parts):
+            return None
+        open_ended = lambda width: Bounds(
+            *(jnp.full((width, *shape[1:]), s * jnp.inf) for s in (-1, 1))
+        )
+        known = [
+            open_ended(width) if part is None else part
+            for part, width in zip(parts, penalty.widths, strict=True)
+        ]
+        return jax.tree.map(lambda *ends: jnp.concatenate(ends), *known)
+    support = getattr(penalty, "support", None)
+    if support is None:
+        return None
+    lower, upper = (jnp.broadcast_to(end, shape) for end in support)
+    return Bounds(lower, upper)
+
+
+def without_held(penalty: Penalty, movable: Array) -> Penalty:
+    """Return the penalty on the coefficients that may move alone, normalised on those.
+
+    Parameters
+    ----------
+    penalty
+        Resolved penalty.
+    movable
+        Booleans of the coefficients' shape.
+    """
+    if isinstance(penalty, CompositePenalty):
+        ends = [sum(penalty.widths[: i + 1]) for i in range(len(penalty.widths) - 1)]
+        masks = jnp.split(movable, ends)
+        parts = tuple(map(without_held, penalty.parts, masks))
+        return CompositePenalty(parts, penalty.widths)
+    if isinstance(penalty, ElasticNetPenalty):
+        weights = (jnp.where(movable, w, 0.0) for w in (penalty.l1, penalty.l2))
+        return eqx.tree_at(lambda p: (p.l1, p.l2), penalty, tuple(weights))
+    if isinstance(penalty, GroupPenalty):
+        ids = jnp.where(movable, penalty.group_ids, penalty.num_groups)
+        filled = jnp.bincount(ids.ravel(), length=penalty.num_groups + 1)[:-1] > 0
+        weights = jnp.where(filled, penalty.weights, 0.0)
+        return eqx.tree_at(lambda p: (p.group_ids, p.weights), penalty, (ids, weights))
+    return penalty
+
+
+def is_normal(penalty: Penalty) -> bool:
+    """Whether a penalty is a prior of independent normal coefficients."""
+    from numpyro import distributions as dist
+
+    own = getattr(penalty, "distribution", None)
+    while isinstance(own, (dist.ExpandedDistribution, dist.Independent)):
+        own = own.base_dist
+    return isinstance(own, (dist.Normal, dist.MultivariateNormal))
+
+
+def take_entries(tree: Any, index: Array, num_responses: int) -> Any:
+    """Entries ``index`` of the last axis of arrays that have one entry there for each response."""
+
+    def take(leaf):
+        own = num_responses > 1 and jnp.ndim(leaf) > 0 and leaf.shape[-1] == num_responses
+        return leaf[..., index] if own else leaf
+
+    return jax.tree.map(take, tree)
+
+
+def take_responses(penalty: Penalty, index: Array, num_responses: int) -> Penalty:
+    """Return the penalty on some responses, for penalties that do not tie them together.
+
+    Parameters
+    ----------
+    penalty
+        Resolved penalty on coefficients (p, K[, C]).
+    index
+        Responses, whole numbers.
+    num_responses
+        Their number K.
+    """
+    wide = lambda a: jnp.ndim(a) > 1 and a.shape[1] == num_responses > 1
+    take = lambda a: a[:, index] if wide(a) else a
+    if isinstance(penalty, CompositePenalty):
+        parts = (take_responses(part, index, num_responses) for part in penalty.parts)
+        return CompositePenalty(tuple(parts), penalty.widths)
+    if isinstance(penalty, GroupPenalty):
+        place = jnp.zeros(num_responses, int).at[index].set(jnp.arange(len(index)))
+        kept = jnp.zeros(num_responses, bool).at[index].set(True)[penalty.first_response]
+        fields = (
+            penalty.group_ids[:, index],
+            jnp.where(kept, penalty.weights, 0.0),
+            place[penalty.first_response],
+        )
+        where = lambda p: (p.group_ids, p.weights, p.first_response)
+        return eqx.tree_at(where, penalty, fields)
+    if isinstance(penalty, ElasticNetPenalty):
+        return jax.tree.map(take, penalty)
+    return _take_prior(penalty, index, num_responses)
+
+
+def _take_prior(penalty: Any, index: Array, num_responses: int) -> Any:
+    """As `take_responses`, for a prior: its distribution follows the user's shape."""
+    shape = list(penalty.user_shape)
+    axis = shape.index(num_responses, min(1, len(shape) - 1)) if num_responses > 1 else None
+    if axis is None:
+        return penalty
+    from_end = axis - len(shape)
+    shape[axis] = len(index)
+
+    def take(leaf):
+        own = jnp.ndim(leaf) >= -from_end and leaf.shape[from_end] == num_responses
+        return jnp.take(leaf, index, axis=from_end) if own else leaf
+
+    taken = jax.tree.map(take, penalty)
+    return replace(taken, user_shape=tuple(shape))
