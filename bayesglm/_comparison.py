@@ -83,8 +83,9 @@ class Comparison:
         Parameters
         ----------
         hypothesis
-            A term of `summary`, a list of them (for a classifier: no difference between classes), or a matrix of shape (q, D) whose rows are
-            combinations of the parameters of a response, in the order of ``covariance_``.
+            A term of `summary`, a list of them, or a matrix of shape (q, D) whose rows are
+            combinations of the parameters of a response, in the order of ``covariance_``. Terms
+            of a classifier are to be the same for all classes.
         value
             What the combinations are under the hypothesis: a number, or shape (q,).
         covariance

@@ -19,11 +19,11 @@ from bayesglm import links
 from bayesglm._archive import KINDS
 from bayesglm.observation_models.foreign import ForeignObservations
 from bayesglm.observation_models.registry import FAMILIES
-from bayesglm.regularizer import REGULARIZERS, PerFeature
+from bayesglm.regularizer import REGULARIZERS, SHRINKAGE, PerFeature
 from bayesglm.regularizer._distributions import is_distribution
 
 _FAMILIES = {cls.__name__: cls for cls in FAMILIES.values()}
-_REGULARIZERS = {**REGULARIZERS, "PerFeature": PerFeature}
+_REGULARIZERS = {**REGULARIZERS, **SHRINKAGE, "PerFeature": PerFeature}
 
 
 class Encoder:

@@ -15,7 +15,7 @@ from bayesglm._progress import ChainProgress
 from bayesglm.exceptions import PerfectSeparationWarning
 from bayesglm.glm.memory import exhaustion_as_memory_error
 from bayesglm.posterior.datatree import LARGEST_DATA
-from bayesglm.regularizer._distributions import is_distribution
+from bayesglm.regularizer._strength import split_strength
 
 
 class Sampling:
@@ -55,7 +55,8 @@ class Sampling:
             ``"nuts"``, the No-U-Turn sampler preconditioned by Laplace's approximation;
             ``"importance"``, an exact independence sampler with proposals from it;
             ``"laplace"``, the approximation itself, with importance weights; ``"exact"``, for
-            Gaussian responses with a normal prior; ``"auto"``, the cheapest that proves itself.
+            Gaussian responses with a normal prior; ``"svi"``, NumPyro's variational normal
+            approximation, for very many features; ``"auto"``, the cheapest that proves itself.
         num_samples, num_chains
             Draws of each chain, and chains.
         num_warmup
@@ -128,14 +129,13 @@ class Sampling:
         with jax.enable_x64(True), exhaustion_as_memory_error():
             data, target = self._build_posterior(X, y, sample_weight, offset, scale_prior)
             drawn = posterior.draw(target, method, options)
-            return self._store(drawn, target, data, seed, continue_from)
+            return self._store(drawn, target, data, options, continue_from)
 
     def _build_posterior(self, X, y, sample_weight, offset, scale_prior):
         """Fit, refuse what has no posterior, and return the data and the posterior."""
-        strength = given(self, "regularizer_strength")
-        adjust = lambda choices: choices
-        if is_distribution(strength):
-            adjust = lambda choices: replace(choices, strength=None)
+        regularizer = self.regularizer
+        fixed, strength = split_strength(regularizer, given(self, "regularizer_strength"))
+        adjust = lambda choices: replace(choices, regularizer=regularizer.surrogate, strength=fixed)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", PerfectSeparationWarning)
@@ -148,55 +148,48 @@ class Sampling:
             fit,
             data,
             self._scale,
-            strength=strength if is_distribution(strength) else None,
+            prior=posterior.coefficient_prior(regularizer, model, data, strength),
             scale_prior=scale_prior,
         )
         return data, target
 
-    def _store(self, drawn: Any, target: Any, data: Any, seed: int, earlier: Any) -> Any:
+    def _store(self, drawn: Any, target: Any, data: Any, options: Any, earlier: Any) -> Any:
         """Keep draws in ArviZ's layout, after those of an earlier tree, with their diagnostics."""
-        coef, intercept, scale, own = posterior.draws.place(target.density, drawn.theta)
-        trailing = self._trailing(coef.shape[3])
-        flat = lambda a, *first: a.reshape(*a.shape[:2], *first, *trailing)
-        named = {"coef": flat(coef, coef.shape[2])}
-        if given(self, "fit_intercept"):
-            named["intercept"] = flat(intercept)
         one = self._validator.y_ndim == 1
-        by_response = lambda a: a[:, :, 0] if one else a
-        if target.density.scale_prior is not None:
-            named["scale"] = by_response(scale)
-        named |= {name: by_response(value) for name, value in own.items()}
-        stats = {
-            name: value[:, :, 0] if one or target.joint else value
-            for name, value in drawn.stats.items()
-        }
+        trailing = self._trailing(target.density.num_problems)
+        named = posterior.named(target.density, drawn.theta, trailing, one)
+        if not given(self, "fit_intercept"):
+            del named["intercept"]
+        alone = one or target.joint
+        stats = {key: value[:, :, 0] if alone else value for key, value in drawn.stats.items()}
         if earlier is not None:
-            named, stats = (
-                posterior.after(earlier, group, arrays)
-                for group, arrays in (("posterior", named), ("sample_stats", stats))
-            )
-        groups = {"posterior": named, "sample_stats": stats, **self._data_groups(data)}
+            named = posterior.after(earlier, "posterior", named)
+            stats = posterior.after(earlier, "sample_stats", stats)
         labels = {"feature": list(self._labels)}
         if not one:
             labels["response"] = self._response_labels()
         if self._class_labels() is not None:
             labels["class"] = self._class_labels()
-        labels["obs_id"] = list(range(len(data.y)))
+        self.diagnostics_ = diagnostics.diagnose(
+            named,
+            stats,
+            names=labels,
+            dims={key: posterior.dimensions_of(key, array, labels) for key, array in named.items()},
+            max_tree_depth=options.max_tree_depth,
+            pareto_k=drawn.pareto_k,
+            complete=drawn.complete,
+            held={"coef": ~np.asarray(target.density.movable.coef).reshape(-1, *trailing)},
+        )
         attributes = {
             "inference_library": "bayesglm",
             "method": drawn.method,
             "reason": drawn.reason,
-            "seed": seed,
+            "seed": options.seed,
             "complete": int(drawn.complete),
         }
+        groups = {"posterior": named, "sample_stats": stats, **self._data_groups(data)}
+        labels["obs_id"] = np.arange(len(data.y))
         self.posterior_ = posterior.to_datatree(groups, labels, attributes, drawn.state)
-        self.diagnostics_ = diagnostics.diagnose(
-            named,
-            stats,
-            names={name: values for name, values in labels.items() if name != "obs_id"},
-            pareto_k=drawn.pareto_k,
-            complete=drawn.complete,
-        )
         diagnostics.warn_of(self.diagnostics_)
         return self.posterior_
 

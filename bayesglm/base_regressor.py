@@ -18,6 +18,7 @@ from bayesglm._comparison import Comparison
 from bayesglm._fitted import FittedValues
 from bayesglm._parameters import Resolved, StoredParameters, given, read_flag, read_settings
 from bayesglm._predictions import Predictions
+from bayesglm._priors import Priors
 from bayesglm._processes import refuse_fork
 from bayesglm._sampling import Sampling
 from bayesglm._tree import FeatureLayout
@@ -32,7 +33,14 @@ WIDEST_NEWTON = 2000  # parameters of one response: beyond, a Hessian costs more
 
 
 class BaseRegressor(
-    Sampling, Uncertainty, Comparison, Predictions, FittedValues, StoredParameters, BaseEstimator
+    Sampling,
+    Priors,
+    Uncertainty,
+    Comparison,
+    Predictions,
+    FittedValues,
+    StoredParameters,
+    BaseEstimator,
 ):
     """Abstract estimator: reads data, calls the numerical core, stores what it found."""
 

@@ -33,6 +33,11 @@ def last(column):
     return np.column_stack([X[:, :3], np.broadcast_to(column, N)])
 
 
+def wide(columns):
+    """Design of many columns, of which only one is in memory."""
+    return np.broadcast_to(X[:, :1], (N, columns))
+
+
 def same_means(factor=1.0, shift=0.0):
     """Fitted values of columns on other scales, and on their own."""
     other = X * factor + shift
@@ -119,6 +124,27 @@ CASES = [
         lambda: fit(sample_weight=FEW, regularizer="Ridge"),
         DataWarning,
         "with 3 sample.s. and 4 features.*The regularizer decides",
+    ),
+    Case(
+        54,
+        "far more columns than rows",
+        lambda: fit(X=wide(10**5)),
+        ValueError,
+        "at least 99881 columns are linear combinations of others.*Ridge",
+    ),
+    Case(
+        54,
+        "a Hessian of 1e10 numbers",
+        lambda: fit(X=wide(10**5), regularizer="Ridge", solver_name="Newton"),
+        MemoryError,
+        "Hessian matrix.*1e.10 numbers.* 640 GB of memory, and .* are free.*'LBFGS'",
+    ),
+    Case(
+        54,
+        "lasso with a Hessian of 1e10 numbers",
+        lambda: fit(X=wide(10**5), regularizer="Lasso", solver_name="ProximalNewton"),
+        MemoryError,
+        "640 GB.*'ProximalGradient'",
     ),
     Case(
         55,

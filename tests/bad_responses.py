@@ -150,14 +150,14 @@ CASES = [
         "class missing in fit",
         lambda: ClassifierGLM(4).fit(X, CLASSES),
         ValueError,
-        "only 3 unique class labels.*n_classes=4",
+        r"only 3 unique class labels.*n_classes=4: \['left', 'none', 'right'\]",
     ),
     Case(
         43,
         "class too many in fit",
         lambda: ClassifierGLM(2).fit(X, CLASSES),
         ValueError,
-        "Found 3 uniq",
+        r"Found 3 uniq.*n_classes=2: \['left', 'none', 'right'\]",
     ),
     Case(
         43,

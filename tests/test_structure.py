@@ -74,6 +74,7 @@ RANKS = {
     "bayesglm.diagnostics": 4,
     "bayesglm._progress": 0,
     "bayesglm._sampling": 4.5,
+    "bayesglm._priors": 4.6,
     "bayesglm.base_regressor": 5,
     "bayesglm.glm": 6,
     "bayesglm.reporting": 7,

@@ -44,7 +44,7 @@ def rhat(draws: Any) -> np.ndarray:
     >>> draws = np.random.default_rng(0).normal(size=(4, 1000, 2))
     >>> draws[0, :, 1] += 1.0  # one chain elsewhere
     >>> rhat(draws).round(2)
-    array([1.  , 1.11])
+    array([1.  , 1.09])
     """
     return _in_blocks(lambda x: _rhat(_split(x)), draws)
 
@@ -154,21 +154,21 @@ def _in_blocks(measure: Callable[[np.ndarray], np.ndarray], draws: Any) -> np.nd
     if draws.ndim < 2:
         raise ValueError(f"`draws` must have shape (chain, draw, ...); got shape {draws.shape}.")
     chains, count, *shape = draws.shape
-    flat = draws.reshape(chains, count, -1)
+    flat = draws.reshape(chains, count, int(np.prod(shape)))
     size = max(1, BLOCK_BYTES // max(1, 8 * chains * count))
     starts = range(0, max(1, flat.shape[2]), size)
     with ThreadPoolExecutor() as pool:
         blocks = pool.map(lambda at: _measured(measure, flat[..., at : at + size]), starts)
         result = np.concatenate(list(blocks), axis=-1)
-    return result.reshape(*result.shape[:-1], *shape)
+    return result.reshape((*result.shape[:-1], *shape))
 
 
 def _measured(measure: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -> np.ndarray:
     x = np.ascontiguousarray(np.moveaxis(block, -1, 0), dtype=np.float64)
-    if x.shape[2] < MIN_DRAWS:
-        enough = np.zeros((1, 1, MIN_DRAWS))
-        return np.full((*measure(enough).shape[:-1], len(x)), np.nan)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if x.shape[2] < MIN_DRAWS or not len(x):
+            enough = measure(np.zeros((1, 1, MIN_DRAWS)))
+            return np.full((*enough.shape[:-1], len(x)), np.nan)
         return np.where(np.isnan(x).any(axis=(1, 2)), np.nan, measure(x))
 
 
@@ -251,8 +251,9 @@ def _pairs_of_correlations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     means = x.mean(axis=2)
     length = fft.next_fast_len(2 * count, real=True)
     spectrum = np.fft.rfft(x - means[..., None], n=length)
-    parts = spectrum.view(np.float64).reshape(*spectrum.shape, 2)
-    power = np.einsum("pcfi,pcfi->pf", parts, parts) / x.shape[1]  # the mean over chains
+    parts = spectrum.view(np.float64)  # real and imaginary in turn
+    squares = np.einsum("pcf,pcf->pf", parts, parts) / x.shape[1]  # the mean over chains
+    power = squares[:, ::2] + squares[:, 1::2]
     covariance = np.fft.irfft(power, n=length)[:, :count] / count
     within = covariance[:, :1] * count / (count - 1)
     total = covariance[:, :1] + means.var(axis=1, ddof=1)[:, None]

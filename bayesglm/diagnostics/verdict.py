@@ -177,7 +177,7 @@ def diagnose(
     >>> draws["coef"][0, :, 1] += 1.0  # one chain is elsewhere
     >>> found = diagnose(draws, names={"feature": ["dose", "age"]})
     >>> found.problems[0][:60]
-    'R-hat above 1.01: coef[age] 1.11 (1 of 3 parameters). The ch'
+    'R-hat above 1.01: coef[age] 1.094 (1 of 3 parameters). The c'
     >>> found.table()["r_hat"].round(1)
     parameter
     coef[dose]    1.0

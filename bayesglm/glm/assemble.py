@@ -239,7 +239,7 @@ def assemble(
         trailing,
         event_ndim=observations.event_ndim,
         num_rows=data.num_rows if num_rows is None else num_rows,
-        **_data_scales(choices, data, rows),
+        **data_scales(choices, data, rows),
     )
     if coordinates == "user":
         standardization = identity_standardization(p)
@@ -285,7 +285,7 @@ def initial_scale(observations: Any, num_responses: int) -> np.ndarray:
     return np.array(np.broadcast_to(1.0 if scale is None else scale, num_responses), float)
 
 
-def _data_scales(choices: Choices, data: Data, rows: Rows | StreamedRows) -> dict[str, Any]:
+def data_scales(choices: Choices, data: Data, rows: Rows | StreamedRows) -> dict[str, Any]:
     """Spread of columns and responses, for priors that follow them (rstanarm's rule)."""
     parts = getattr(choices.regularizer, "parts", {"": choices.regularizer}).values()
     if all(getattr(part, "distribution", part) is not None for part in parts):

@@ -155,10 +155,10 @@ class ClassifierGLM(BaseRegressor):
         return np.eye(self._num_classes)[y.round().astype(int)]
 
     @override
-    def fit(self, X, y, init_params=None, sample_weight=None, offset=None):
+    def _fit(self, X, y, *others):
         if y is not None:
             self.set_classes(y)
-        return super().fit(X, y, init_params, sample_weight, offset)
+        return super()._fit(X, y, *others)
 
     @override
     def partial_fit(self, X, y, sample_weight=None, offset=None, classes=None):

@@ -312,16 +312,20 @@ def scale_at(
     return np.asarray(mean) * num_rows / np.where(dof_resid > 0, dof_resid, np.nan)
 
 
+def is_canonical(model: Assembled) -> bool:
+    """Whether the observed information is Fisher's."""
+    likelihood = model.loss.likelihood
+    return (type(likelihood.observations).__name__, likelihood.link.__name__) in CANONICAL
+
+
 def posterior_precision(model: Assembled, fit: Fit) -> np.ndarray:
     """Fisher information of the mean kernel plus the penalty's curvature, shape (K, D, D).
 
     In standardised coordinates. Parameters that a mask, a kink or a missing intercept holds in
     place have rows and columns of NaN.
     """
-    likelihood = model.loss.likelihood
     problem = model.loss.problem(model.penalty, fit.params, model.rows)
-    family = type(likelihood.observations).__name__, likelihood.link.__name__
-    if family in CANONICAL and problem.traits.smooth:
+    if is_canonical(model) and problem.traits.smooth:
         held = ~np.asarray(problem.free)
         outside = held[:, :, None] | held[:, None, :]
         return np.where(outside, np.nan, fit.precision)

@@ -29,7 +29,6 @@ FEWEST_BLOCK_ROWS = 256  # fewer make products of wide blocks slow
 LARGEST_PAIRED_WIDTH = 64  # products of all pairs of columns pay up to this many columns
 NARROW = 40  # columns; a Gram matrix of more is computed in panels
 PANEL_WIDTH = 128  # of a wide one
-START_BLOCKS, START_ROWS = 16, 20  # used for starting values: blocks, and rows per column
 
 
 class Standardization(eqx.Module):
@@ -282,16 +281,15 @@ def information_matrices(packed: Any, num_features: int, trailing: tuple[int, ..
 
 def starting_sums(
     likelihood: Likelihood, standardization: Standardization, rows: Rows, mean_response: Any
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, Any]:
     """Least-squares problem whose solution is the first step of Fisher scoring from the data.
 
     The linear predictor starts at the link of each response moved inside its domain, so that the
-    first coefficients already follow the data (McCullagh and Nelder 1989, section 2.5). Blocks
-    spread over the data are enough, where there are many.
+    first coefficients already follow the data (McCullagh and Nelder 1989, section 2.5).
 
     Returns
     -------
-    Packed information, right-hand side (p + 1, K), and sum of weights (K,) of the rows used.
+    Packed information and right-hand side (p + 1, K).
     """
 
     def of_block(block):
@@ -302,11 +300,9 @@ def starting_sums(
         d2 = likelihood.expected_curvature(eta)
         working = d2 * (eta if block.offset is None else eta - block.offset) - d1
         weigh = lambda a: weigh_cells(block.weight, a)
-        right = jnp.tensordot(Z, weigh(working), axes=((0,), (0,)))
-        return weighted_grams(Z, weigh(d2)), right, jnp.sum(weigh(jnp.ones_like(d2)), axis=0)
+        return weighted_grams(Z, weigh(d2)), jnp.tensordot(Z, weigh(working), axes=((0,), (0,)))
 
-    enough = max(START_BLOCKS, START_ROWS * (rows.num_features + 1) // rows.block)
-    return rows.sum(of_block, every=jnp.maximum(rows.num_rows // (rows.block * enough), 1))
+    return rows.sum(of_block)
 
 
 def values(

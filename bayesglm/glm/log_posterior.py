@@ -135,8 +135,8 @@ class LogPosterior(AbstractTarget):
         raw, log_scale, own = self._split(theta)
         scale = self.likelihood.scale if log_scale is None else jnp.exp(log_scale)
         kappa = self.likelihood.observations.kernel_factor(scale)
-        held = self.free
-        density = -0.5 * jnp.sum(jnp.where(held, 0.0, theta**2), axis=1)
+        density = -0.5 * jnp.sum(jnp.where(self.free, 0.0, theta**2), axis=1)
+        density -= 0.5 * self._sum_of_squared_shifts(raw)
         if log_scale is not None:
             density += self.scale_prior.log_density(log_scale)
         free = jax.tree.map(lambda value, move: jnp.where(move, value, 0.0), raw, self.movable)
@@ -170,6 +170,37 @@ class LogPosterior(AbstractTarget):
             entries(self.scale_prior),
             GLMParams(self.movable.coef[:, index], self.movable.intercept[index]),
         )
+
+    # Equal shifts of all classes, which change no probability
+
+    @property
+    def shifts(self) -> GLMParams:
+        """True where adding a number to all classes changes nothing: shapes (p, K), (K,)."""
+        classes = bool(self.likelihood.observations.event_ndim)
+        undecided = GLMParams(self.prior.flat, not self.prior.penalizes_intercept)
+        return jax.tree.map(
+            lambda move, free: jnp.all(move, axis=-1) & classes & free, self.movable, undecided
+        )
+
+    def _sum_of_squared_shifts(self, raw: GLMParams) -> Any:
+        """Of each response (K,): given a normal density, shifts are decided and change nothing."""
+        if not self.likelihood.observations.event_ndim:
+            return 0.0
+        squares = jax.tree.map(
+            lambda value, shift: jnp.where(shift, jnp.mean(value, axis=-1), 0.0) ** 2,
+            raw,
+            self.shifts,
+        )
+        return jnp.sum(squares.coef, axis=0) + squares.intercept
+
+    def without_shifts(self, params: GLMParams) -> GLMParams:
+        """Return parameters whose undecided sums over classes are zero."""
+        if not self.likelihood.observations.event_ndim:
+            return params
+        center = lambda value, shift: value - jnp.where(
+            shift[..., None], jnp.mean(value, axis=-1, keepdims=True), 0.0
+        )
+        return jax.tree.map(center, params, self.shifts)
 
     # Densities
 

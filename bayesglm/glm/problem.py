@@ -160,13 +160,12 @@ class GLMProblem(AbstractProblem):
 
     def start_from_data(self, params: GLMParams, mean_response: Any) -> GLMParams:
         """First step of Fisher scoring, where it lowers the objective below that of ``params``."""
-        packed, working, share = starting_sums(
+        packed, working = starting_sums(
             self.likelihood, self.standardization, self.rows, mean_response
         )
         theta, free = self.pack(params), self.free
         gram = unpack_grams(packed, theta.shape[1])
-        bend = self._penalty_curvature(theta) * share[:, None]
-        bend = bend[..., None] * jnp.eye(theta.shape[1])
+        bend = self._penalty_curvature(theta)[..., None] * jnp.eye(theta.shape[1])
         matrix = restrict(gram + bend, free)
         guess, _ = positive_solve(matrix, jnp.where(free, working.T, theta))
         guess = jnp.where(free, guess, theta)

@@ -61,20 +61,11 @@ class Rows(eqx.Module):
         X, y, weight, offset = jax.tree.map(cut, (self.X, self.y, self.weight, self.offset))
         return Rows(X, y, weight, offset, self.num_rows, self.block)
 
-    def sum(self, of_block: Any, every: Any = 1) -> Any:
-        """Add up ``of_block(rows)`` over blocks, whose number is not compiled in.
-
-        Parameters
-        ----------
-        of_block
-            Function of `Rows` that returns a pytree of sums.
-        every
-            Which blocks count: all, or one of so many.
-        """
+    def sum(self, of_block: Any) -> Any:
+        """Add up ``of_block(rows)`` over all blocks; the number of blocks is not compiled in."""
         if self.X.shape[0] == self.block:
             return of_block(self)
-        count = -(-self.num_rows // self.block)
-        return _accumulate(lambda i: of_block(self.slice(i * every)), -(-count // every))
+        return _accumulate(lambda i: of_block(self.slice(i)), -(-self.num_rows // self.block))
 
     def take(self, indices: Any) -> Rows:
         """Rows ``indices`` as one block."""
@@ -156,12 +147,10 @@ class StreamedRows(eqx.Module):
         left = jnp.minimum(self.num_rows - index * self.chunk, self.chunk)
         return self._fetch(_fetch_chunk, index, self.chunk, left, self.block)
 
-    def sum(self, of_block: Any, every: Any = 1) -> Any:
-        """Add up ``of_block(rows)`` over blocks; see `Rows.sum`."""
-        count = -(-self.num_rows // self.chunk)
-        stride = jnp.clip(every, 1, count)
-        of_chunk = lambda i: self.slice(i * stride).sum(of_block)
-        return _accumulate(of_chunk, -(-count // stride))
+    def sum(self, of_block: Any) -> Any:
+        """Add up ``of_block(rows)`` over the blocks of all chunks; see `Rows.sum`."""
+        of_chunk = lambda i: self.slice(i).sum(of_block)
+        return _accumulate(of_chunk, -(-self.num_rows // self.chunk))
 
     def take(self, indices: Any) -> Rows:
         """Rows ``indices`` as one block."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.lax import linalg
+import numpy as np
 
 from bayesglm.inference.target import AbstractTarget, Whitened
 from bayesglm.solvers import composite, newton
@@ -28,13 +28,14 @@ class Gaussian(eqx.Module):
     ----------
     center, factor
         Shapes (B, D) and (B, D, D); the covariance is ``factor @ factor.T``.
-    distance
-        Size of the gradient at the center in standard deviations, shape (B,).
     """
 
     center: Any
     factor: Any
-    distance: Any
+
+    def take(self, index: Any) -> Gaussian:
+        """Return the distributions of some problems."""
+        return Gaussian(self.center[index], self.factor[index])
 
     def whiten(self, target: AbstractTarget) -> Whitened:
         """``target`` in coordinates in which this distribution is standard normal."""
@@ -42,7 +43,7 @@ class Gaussian(eqx.Module):
 
 
 class _Problem(composite.AbstractProblem):
-    """Minus the log-density, in whitened coordinates, where a gradient is in units of one."""
+    """Minus the log-density; gradients are judged by the standard deviation of the score."""
 
     target: Any
     size: int = eqx.field(static=True)
@@ -50,9 +51,10 @@ class _Problem(composite.AbstractProblem):
     def evaluate(self, theta):
         """Value, gradient and curvature."""
         value, gradient = self.target.value_and_gradient(theta)
-        one = jnp.ones_like(value)
         precision = self.target.precision(theta)
-        return composite.Evaluation(-value, -gradient, precision, one, 0 * one)
+        diagonal = jnp.abs(jnp.diagonal(precision, axis1=-2, axis2=-1))
+        unit = jnp.sqrt(jnp.max(diagonal, axis=-1))
+        return composite.Evaluation(-value, -gradient, precision, unit, jnp.zeros_like(unit))
 
     def penalty(self, theta):
         """None."""
@@ -91,28 +93,39 @@ def approximate(target: AbstractTarget, start: Any, *, find_mode: bool = True) -
     find_mode
         Whether to look; else the center is ``start``, as for densities with a kink at their mode.
     """
-    factor = inverse_root(target.precision(start))
-    around = Whitened(target, start, factor)
-    zero = jnp.zeros_like(start)
     if not find_mode:
-        distance = jnp.max(jnp.abs(around.value_and_gradient(zero)[1]), axis=-1)
-        return Gaussian(start, factor, distance)
-    problem = _Problem(around, start.shape[1])
-    found = newton.minimize(problem, zero, tol=TOLERANCE, max_steps=MAX_STEPS)
-    return Gaussian(
-        around.theta(found.theta), factor @ inverse_root(found.precision), found.residual
-    )
+        return Gaussian(start, inverse_root(target.precision(start)))
+    problem = _Problem(target, start.shape[1])
+    found = newton.minimize(problem, start, tol=TOLERANCE, max_steps=MAX_STEPS)
+    return Gaussian(found.theta, inverse_root(found.precision))
+
+
+@eqx.filter_jit
+def separately(target: AbstractTarget, start: Any) -> Gaussian:
+    """Independent normal distributions about ``start``, each as wide as the curvature there.
+
+    For targets without a mode worth finding, where the directions of one point mean little.
+
+    Parameters
+    ----------
+    target, start
+        As in `approximate`.
+    """
+    curvature = jnp.abs(jnp.diagonal(target.precision(start), axis1=-2, axis2=-1))
+    spread = jnp.where(curvature > 0, curvature, 1.0) ** -0.5
+    return Gaussian(start, spread[:, :, None] * jnp.eye(start.shape[1]))
 
 
 def inverse_root(precision: Any) -> Any:
     """Matrices R with ``R R'`` the inverse of each matrix (B, D, D), or of its absolute value.
 
-    Lower-triangular factors, transposed, for positive definite matrices; where one is not, its
-    eigenvalues are replaced by their size, and small ones raised.
+    Eigenvalues of a matrix that is not positive definite are replaced by their size, and small
+    ones raised. NumPy arrays give NumPy arrays.
     """
-    diagonal = jnp.abs(jnp.diagonal(precision, axis1=-2, axis2=-1))
-    spread = jnp.where(diagonal > 0, diagonal, 1.0) ** -0.5
+    xp = np if isinstance(precision, np.ndarray) else jnp
+    diagonal = xp.abs(xp.diagonal(precision, axis1=-2, axis2=-1))
+    spread = xp.where(diagonal > 0, diagonal, 1.0) ** -0.5
     scaled = precision * spread[:, :, None] * spread[:, None, :]
-    vectors, values = linalg.eigh(scaled, symmetrize_input=True)
-    size = jnp.maximum(jnp.abs(values), SMALLEST_EIGENVALUE)
+    values, vectors = xp.linalg.eigh(scaled)
+    size = xp.maximum(xp.abs(values), SMALLEST_EIGENVALUE)
     return spread[:, :, None] * vectors * size[:, None, :] ** -0.5

@@ -25,7 +25,7 @@ from bayesglm.inference.target import AbstractTarget, potential
 
 LONGEST_PIECE = 100  # transitions between two looks from outside
 FIRST_STEP_SIZE = 0.5
-START_RADII = (0.3, 0.1, 0.0)  # tried in turn where the log-density is not finite
+UNKNOWN_ENERGY = 1e6  # of a start: above any other, so that the first transition leaves it
 
 
 class Settings(eqx.Module):
@@ -71,11 +71,15 @@ class Transitions(eqx.Module):
     diverging: Any
 
 
+def _potential(target: Any) -> Any:
+    return None if target is None else potential(target)
+
+
 def _kernels(settings: Settings, D: int) -> tuple[Any, Any]:
     """NumPyro's functions that start a chain and take a transition, for one problem."""
     from numpyro.infer.hmc import hmc
 
-    start, transition = hmc(potential_fn_gen=potential, algo="NUTS")
+    start, transition = hmc(potential_fn_gen=_potential, algo="NUTS")
     start = partial(
         start,
         num_warmup=settings.num_warmup,
@@ -88,13 +92,16 @@ def _kernels(settings: Settings, D: int) -> tuple[Any, Any]:
     return start, transition
 
 
-def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
+@eqx.filter_jit
+def start(keys: Any, D: int, settings: Settings) -> Any:
     """States of chains before their first transition, at standard normal positions.
+
+    Nothing is evaluated: the gradient is that of the standard normal distribution which a whitened
+    target resembles, and the energy so high that the first transition, which belongs to warm-up,
+    is certain to leave. So a start where the density is zero does no harm.
 
     Parameters
     ----------
-    target
-        Whitened target of B problems.
     keys
         Random keys, shape (chains, B, 2).
     D
@@ -104,35 +111,19 @@ def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
 
     Returns
     -------
-    NumPyro's states, their arrays of shape (chains, B, ...). Where the log-density is not finite
-    at a position, one nearer to the center is taken, at last the center itself.
+    NumPyro's states, their arrays of shape (chains, B, ...).
     """
-    radius = np.ones(keys.shape[:2])
-    for factor in START_RADII:
-        state = _start(target, keys, jnp.asarray(radius), D, settings)
-        bad = ~np.isfinite(np.asarray(state.potential_energy))
-        if not bad.any():
-            break
-        radius = np.where(bad, factor, radius)
-    return state
+    from numpyro.infer.util import ParamInfo
 
-
-@eqx.filter_jit
-def _start(target, keys, radius, D, settings):
     begin, _ = _kernels(settings, D)
 
-    def one(key, radius):
+    def one(key):
         place, move = jax.random.split(key)
-        z = radius * jax.random.normal(place, (D,))
-        return begin(z, model_args=(target,), rng_key=move)
+        z = jax.random.normal(place, (D,))
+        info = ParamInfo(z, jnp.asarray(UNKNOWN_ENERGY), z)
+        return begin(info, model_args=(None,), rng_key=move)
 
-    return jax.vmap(jax.vmap(one))(keys, radius)
-
-
-def shapes(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
-    """Shapes of what `start` returns, without computing anything."""
-    radius = jnp.ones(keys.shape[:2])
-    return eqx.filter_eval_shape(_start, target, keys, radius, D, settings)
+    return jax.vmap(jax.vmap(one))(keys)
 
 
 @eqx.filter_jit

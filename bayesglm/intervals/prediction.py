@@ -176,19 +176,32 @@ def _setting(observations: Any, rows: slice) -> np.ndarray:
 
 def _quantile(kind: Any, shapes: list, weight: np.ndarray, tail: float) -> np.ndarray:
     """Quantile of each mixture, shape (N,), between those of its parts."""
-    parts = kind.ppf(tail, *shapes)
-    valid = np.isfinite(parts)  # not where a linear predictor is outside the link's domain
+    below, above = _bracket(kind, shapes, tail)
+    valid = np.isfinite(above)  # not where a linear predictor is outside the link's domain
     weight = np.where(valid, weight, 0.0)
     weight /= weight.sum(axis=1, keepdims=True)
-    low = np.min(np.where(valid, parts, np.inf), axis=1)
-    high = np.max(np.where(valid, parts, -np.inf), axis=1)
+    low = np.min(np.where(valid, below, np.inf), axis=1)
+    high = np.max(np.where(valid, above, -np.inf), axis=1)
 
     def excess(y, cell):
-        below = kind.cdf(y[:, None], *(shape[cell] for shape in shapes))
-        return np.sum(weight[cell] * np.where(valid[cell], below, 0.0), axis=1) - tail
+        share = kind.cdf(y[:, None], *(shape[cell] for shape in shapes))
+        return np.sum(weight[cell] * np.where(valid[cell], share, 0.0), axis=1) - tail
 
     search = _smallest_integer if hasattr(kind, "pmf") else _root
     return search(excess, low, high)
+
+
+def _bracket(kind: Any, shapes: list, tail: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the quantile of each part: equal, but for one whose quantile SciPy fails to find.
+
+    Its are Cantelli's inequalities.
+    """
+    if kind is not stats.invgauss:
+        quantile = kind.ppf(tail, *shapes)
+        return quantile, quantile
+    mean, std = shapes[0] * shapes[2], shapes[0] ** 1.5 * shapes[2]
+    odds = np.sqrt(tail / (1 - tail))
+    return np.maximum(mean - std / odds, 0.0), mean + std * odds
 
 
 def _smallest_integer(excess: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -234,7 +247,7 @@ def _quantiles_of_draws(predictor, eta, spread, tails):
 
 
 def _draw_tweedie(rng, mean, scale, power):
-    """Sums of a Poisson number of gamma amounts."""
+    """Draw sums of a Poisson number of gamma amounts."""
     a, b = 2.0 - power, power - 1.0
     return rng.gamma(rng.poisson(mean**a / (a * scale)) * a / b, scale * b * mean**b)
 

@@ -11,16 +11,12 @@ import numpy as np
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
 from bayesglm.glm.log_posterior import LogPosterior
-from bayesglm.glm.scale_prior import ScalePrior, default_scale_prior
 from bayesglm.glm.validation import Data
+from bayesglm.inference import laplace
 from bayesglm.inference.joint import Joint
 from bayesglm.inference.target import AbstractTarget
-from bayesglm.regularizer.sampled import (
-    CoefficientPrior,
-    PenaltyPrior,
-    bounds_of,
-    without_held,
-)
+from bayesglm.posterior.priors import dispersion_prior, response_spread
+from bayesglm.regularizer.sampled import CoefficientPrior
 
 
 @dataclass(frozen=True)
@@ -37,17 +33,24 @@ class Posterior:
         Whether ``start`` is a mode, or cannot be improved because the density has kinks.
     responses
         Numbers (K,) that random numbers go by: a response's own do not depend on its neighbours.
+    around
+        Laplace's approximation where the fit's curvature is that of the posterior, else None.
     """
 
     density: LogPosterior
     start: Any
     at_mode: bool
     responses: np.ndarray
+    around: laplace.Gaussian | None
 
     def take(self, index: np.ndarray) -> Posterior:
         """Return the posteriors of some responses, where they are independent."""
         return Posterior(
-            self.density.take(index), self.start[index], self.at_mode, self.responses[index]
+            self.density.take(index),
+            self.start[index],
+            self.at_mode,
+            self.responses[index],
+            self.around and self.around.take(index),
         )
 
     @property
@@ -82,8 +85,7 @@ def log_posterior(
     data: Data,
     scale: np.ndarray,
     *,
-    prior: CoefficientPrior | None = None,
-    strength: Any = None,
+    prior: CoefficientPrior,
     scale_prior: Any = None,
 ) -> Posterior:
     """Build the posterior of a model from its penalised fit.
@@ -95,26 +97,14 @@ def log_posterior(
     scale
         Dispersion of the fit, shape (K,).
     prior
-        Prior of the coefficients; None is that of the model's penalty.
-    strength
-        NumPyro distribution of the penalty's strength; None where it is known.
+        Prior of the coefficients, as `coefficient_prior` has it.
     scale_prior
         NumPyro distribution of the square root of the dispersion; None is
         `bayesglm.glm.scale_prior.default_scale_prior`.
     """
     observations = model.loss.likelihood.observations
     movable = model.loss.movable
-    if prior is None:
-        penalty = model.penalty.penalty.with_rows(jnp.ones(model.num_rows.shape))
-        bounds = bounds_of(penalty, movable.coef.shape)
-        prior = PenaltyPrior(without_held(penalty, movable.coef), strength, bounds)
-    sampled = observations.scale_estimator in ("moments", "likelihood")
-    if not sampled:
-        scale_prior = None
-    elif scale_prior is None:
-        scale_prior = default_scale_prior(observations, data.y, data.weight)
-    else:
-        scale_prior = ScalePrior(scale_prior)
+    scale_prior = dispersion_prior(observations, data, scale_prior)
     density = LogPosterior(
         model.loss.likelihood,
         model.standardization,
@@ -124,6 +114,26 @@ def log_posterior(
         scale_prior,
         movable,
     )
-    start = density.vector(fit.params, np.where(np.isfinite(scale) & (scale > 0), scale, 1.0))
+    spread = response_spread(data) if np.isinf(observations.mean_range[0]) else 1.0
+    scale = np.where(np.isfinite(scale) & (scale > 0), scale, spread**2)
+    start = density.vector(fit.params, scale)
     exact = scale_prior is None and prior.gaussian and getattr(prior, "bounds", None) is None
-    return Posterior(density, start, exact or not prior.smooth, np.arange(len(start)))
+    around = None
+    if exact and not prior.couples_responses and fitting.is_canonical(model):
+        around = _approximation(model, fit, start)
+    elif not prior.has_mode:
+        around = laplace.separately(density, start)
+    at_mode = exact or not prior.smooth
+    return Posterior(density, start, at_mode, np.arange(len(start)), around)
+
+
+def _approximation(model: Assembled, fit: fitting.Fit, start: Any) -> laplace.Gaussian:
+    """Laplace's approximation from the curvature of the fit's mean loss and penalty."""
+    precision = fitting.posterior_precision(model, fit)
+    likelihood = model.loss.likelihood
+    kappa = np.asarray(likelihood.observations.kernel_factor(likelihood.scale))
+    precision = precision * (model.num_rows / kappa)[:, None, None]
+    held = np.isnan(np.diagonal(precision, axis1=-2, axis2=-1))
+    outside = held[:, :, None] | held[:, None, :]
+    precision = np.where(outside, np.eye(precision.shape[-1]), precision)
+    return laplace.Gaussian(start, laplace.inverse_root(precision))

@@ -39,9 +39,8 @@ def to_datatree(
     import arviz_base
 
     groups = {name: arrays for name, arrays in groups.items() if arrays}
-    known = {name: len(values) for name, values in labels.items()}
     dims = {
-        name: dimensions_of(name, group, array, known)
+        name: dimensions_of(name, array, labels, not group.endswith("data"))
         for group, arrays in groups.items()
         for name, array in arrays.items()
     }
@@ -139,12 +138,22 @@ DIMENSIONS = {
     "y": ("obs_id", "response"),
     "sample_weight": ("obs_id", "response"),
     "offset": ("obs_id", "response"),
-    "local_scale": ("feature", "response"),
+    "local_scale": ("response", "feature", "class"),
+    "share": ("response", "feature", "class"),
 }
 
 
-def dimensions_of(name: str, group: str, array: np.ndarray, known: dict[str, int]) -> list[str]:
-    """Names of the axes of an array, without chain and draw."""
-    names = [dim for dim in DIMENSIONS.get(name, ("response",)) if dim in known]
-    free = array.ndim - (0 if group.endswith("data") else 2)
-    return names[:free]
+def dimensions_of(name: str, array: np.ndarray, labels: Any, drawn: bool = True) -> list[str]:
+    """Names of the axes of an array, those of chain and draw left out.
+
+    Parameters
+    ----------
+    name, array
+        The array.
+    labels
+        Holds the dimensions that this model has.
+    drawn
+        Whether the first two axes are chain and draw.
+    """
+    names = [axis for axis in DIMENSIONS.get(name, ("response",)) if axis in labels]
+    return names[: array.ndim - 2 * drawn]

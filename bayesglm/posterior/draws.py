@@ -13,8 +13,6 @@ import numpy as np
 
 from bayesglm.glm.log_posterior import LogPosterior
 
-BATCH = 256  # draws placed at once
-
 
 @dataclass(frozen=True)
 class Options:
@@ -86,10 +84,12 @@ def _placed(density: LogPosterior, theta: Any) -> tuple[Any, Any, Any, Any]:
     def one(theta):
         position = density.position(theta)
         params = density.standardization.from_standard(position.params)
-        own = density.prior.constrained(position.hyperparameters)
+        params = density.without_shifts(params)
+        kappa = density.likelihood.observations.kernel_factor(position.scale)
+        own = density.prior.constrained(position.hyperparameters, kappa)
         return params.coef, params.intercept, position.scale, own
 
-    return jax.lax.map(one, theta, batch_size=BATCH)
+    return jax.vmap(one)(theta)
 
 
 def place(density: LogPosterior, theta: np.ndarray) -> tuple[Any, Any, Any, dict[str, Any]]:
@@ -109,9 +109,38 @@ def place(density: LogPosterior, theta: np.ndarray) -> tuple[Any, Any, Any, dict
     """
     chains, draws = theta.shape[:2]
     placed = _placed(density, jnp.asarray(theta.reshape(-1, *theta.shape[2:])))
-    apart = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+    apart = lambda a: np.array(a).reshape(chains, draws, *a.shape[1:])
     coef, intercept, scale, own = jax.tree.map(apart, placed)
     mask = density.likelihood.feature_mask
     if mask is not None:
         coef = coef * np.asarray(mask)
+    silent = ~np.asarray(density.free)[:, : density.num_main].any(axis=1)
+    if silent.any():  # no data and no prior: nothing is known of them
+        coef[:, :, :, silent] = intercept[:, :, silent] = np.nan
     return coef, intercept, scale, own
+
+
+def named(
+    density: LogPosterior, theta: np.ndarray, trailing: tuple[int, ...], single: bool
+) -> dict[str, np.ndarray]:
+    """Parameters by the names and in the shapes that users know.
+
+    Parameters
+    ----------
+    density, theta
+        As in `place`.
+    trailing
+        Shape that users see after the feature axis.
+    single
+        Whether there is one response, whose axis is left out.
+    """
+    coef, intercept, scale, own = place(density, theta)
+    sample_axes = coef.shape[:2]
+    by_response = lambda a: a[:, :, 0] if single else a
+    arrays = {
+        "coef": coef.reshape(*sample_axes, coef.shape[2], *trailing),
+        "intercept": intercept.reshape(*sample_axes, *trailing),
+    }
+    if density.scale_prior is not None:
+        arrays["scale"] = by_response(scale)
+    return arrays | {name: by_response(value) for name, value in own.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bayesglm.inference import chains, importance, laplace, nuts
+from bayesglm.inference import chains, importance, laplace, nuts, variational
 from bayesglm.inference.checkpoint import Checkpoint
 from bayesglm.posterior import exact
 from bayesglm.posterior.build import Posterior
@@ -51,11 +51,18 @@ def draw(posterior: Posterior, method: str, options: Options) -> Draws:
     return _side_by_side(parts)
 
 
+def approximation(posterior: Posterior) -> laplace.Gaussian:
+    """Return Laplace's approximation: the fit's own where that is it."""
+    if posterior.around is not None:
+        return posterior.around
+    return laplace.approximate(posterior.target, posterior.first, find_mode=not posterior.at_mode)
+
+
 def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> Draws:
     """Run the No-U-Turn sampler, preconditioned by Laplace's approximation."""
     target, first = posterior.target, posterior.first
     near_normal = posterior.density.prior.gaussian
-    around = around or laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    around = around or approximation(posterior)
     warmup = options.num_warmup
     if warmup is None:
         warmup = SHORT_WARMUP if near_normal else LONG_WARMUP
@@ -63,7 +70,7 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
     D = first.shape[1]
     keys = chains.random_keys(options.seed, options.num_chains, posterior.problems)
     white = around.whiten(target)
-    structure = jax.tree.structure(nuts.shapes(white, keys, D, settings))
+    structure = jax.tree.structure(jax.eval_shape(lambda k: nuts.start(k, D, settings), keys))
     state = options.state and jax.tree.unflatten(structure, options.state)
     checkpoint = None
     if options.checkpoint is not None:
@@ -112,7 +119,7 @@ def _digest(posterior: Posterior) -> list[float]:
 def sample_laplace(posterior: Posterior, options: Options) -> Draws:
     """Draw from normal distributions at the modes, weighted, or resampled by the weights."""
     target, first = posterior.target, posterior.first
-    around = laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    around = approximation(posterior)
     count = options.num_samples * options.num_chains
     proposal = importance.laplace_proposal(*first.shape)
     (keys,) = chains.random_keys(options.seed, 1, posterior.problems)
@@ -142,8 +149,7 @@ def _systematic(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def sample_importance(posterior: Posterior, options: Options) -> Draws:
     """Run an independence Metropolis sampler: exact, from adapted Laplace proposals."""
-    target, first = posterior.target, posterior.first
-    around = laplace.approximate(target, first, find_mode=not posterior.at_mode)
+    around = approximation(posterior)
     return _independent(posterior, options, around)
 
 
@@ -168,6 +174,18 @@ def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
     )
 
 
+def sample_svi(posterior: Posterior, options: Options) -> Draws:
+    """Draw from NumPyro's variational approximation, for very many features."""
+    key = jax.random.PRNGKey(options.seed)
+    count = options.num_samples * options.num_chains
+    found = variational.fit(posterior.target, posterior.first, key, count)
+    log_weight, k = importance.pareto_smooth(found.log_ratio[:, None])
+    theta = np.asarray(found.theta).reshape(1, count, *posterior.start.shape)
+    B = len(posterior.first)
+    stats = {"log_weight": np.broadcast_to(log_weight[None], (1, count, B)).copy()}
+    return Draws(theta, stats, "svi", pareto_k=np.broadcast_to(k, (B,)).copy())
+
+
 def sample_exact(posterior: Posterior, options: Options) -> Draws:
     """Draw independently from a Gaussian model with a normal prior."""
     if not exact.applies(posterior.density):
@@ -190,7 +208,7 @@ def sample_auto(posterior: Posterior, options: Options) -> Draws:
     if not posterior.density.prior.gaussian:
         drawn = sample_nuts(posterior, options)
         return replace(drawn, reason="nuts: the prior makes the posterior far from normal")
-    around = laplace.approximate(posterior.target, posterior.first, find_mode=not posterior.at_mode)
+    around = approximation(posterior)
     drawn = _independent(posterior, options, around)
     ess = _smallest_ess(drawn, posterior)
     total = options.num_samples * options.num_chains
@@ -264,5 +282,6 @@ METHODS = {
     "laplace": sample_laplace,
     "importance": sample_importance,
     "exact": sample_exact,
+    "svi": sample_svi,
     "auto": sample_auto,
 }

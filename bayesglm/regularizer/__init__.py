@@ -24,15 +24,23 @@ from bayesglm.regularizer.group_lasso import GroupLasso as GroupLasso
 from bayesglm.regularizer.penalties import Penalty as Penalty
 from bayesglm.regularizer.per_feature import PerFeature as PerFeature
 from bayesglm.regularizer.prior import Prior as Prior
+from bayesglm.regularizer.shrinkage import ARD as ARD
+from bayesglm.regularizer.shrinkage import R2D2 as R2D2
+from bayesglm.regularizer.shrinkage import Horseshoe as Horseshoe
+from bayesglm.regularizer.shrinkage import Shrinkage as Shrinkage
 
 __all__ = [
+    "ARD",
+    "R2D2",
     "ElasticNet",
     "GroupLasso",
+    "Horseshoe",
     "Lasso",
     "PerFeature",
     "Prior",
     "Regularizer",
     "Ridge",
+    "Shrinkage",
     "UnRegularized",
     "apply_operator",
     "instantiate",
@@ -42,6 +50,8 @@ __all__ = [
 REGULARIZERS = {
     cls.__name__: cls for cls in (UnRegularized, Ridge, Lasso, GroupLasso, ElasticNet, Prior)
 }
+SHRINKAGE = {cls.__name__: cls for cls in (Horseshoe, R2D2, ARD)}  # for `sample` alone
+_BY_NAME = REGULARIZERS | SHRINKAGE
 
 
 def instantiate(spec: Any) -> Regularizer:
@@ -73,17 +83,17 @@ def instantiate(spec: Any) -> Regularizer:
         return spec
     if isinstance(spec, str):
         name = spec.removeprefix("nemos.regularizer.").removeprefix("bayesglm.regularizer.")
-        if name in REGULARIZERS:
-            return REGULARIZERS[name]()
+        if name in _BY_NAME:
+            return _BY_NAME[name]()
         raise ValueError(
-            f"Unknown regularizer: {spec}. Regularizer must be one of {list(REGULARIZERS)}."
+            f"Unknown regularizer: {spec}. Regularizer must be one of {list(_BY_NAME)}."
         )
     if isinstance(spec, Mapping):
         return PerFeature({key: instantiate(part) for key, part in flatten_keys(spec).items()})
     if is_distribution(spec):
         return Prior(spec)
     raise TypeError(
-        f"The regularizer should be either a string from {list(REGULARIZERS)}, or an instance of "
+        f"The regularizer should be either a string from {list(_BY_NAME)}, or an instance of "
         f"`bayesglm.regularizer.Regularizer`; got {spec!r}."
     )
 

@@ -69,6 +69,26 @@ def check_distribution(distribution: Any) -> None:
         raise ValueError(f"The support of the prior {describe(distribution)} is empty.")
 
 
+def check_positive_distribution(what: str, distribution: Any) -> None:
+    """Raise unless a distribution is one of single positive numbers, all of them.
+
+    Raises
+    ------
+    TypeError
+        If it is not a NumPyro distribution.
+    ValueError
+        If it is discrete, of several numbers, or its support is not all positive numbers.
+    """
+    check_distribution(distribution)
+    ends = bounds(distribution)
+    positive = ends is not None and np.all(np.asarray(ends[0]) == 0) and np.all(np.isinf(ends[1]))
+    if distribution.batch_shape or distribution.event_dim or not positive:
+        raise ValueError(
+            f"{what} must have a distribution of one positive number, such as HalfCauchy(1.0); got "
+            f"{describe(distribution)}."
+        )
+
+
 def bounds(distribution: Any) -> tuple[Any, Any] | None:
     """Lower and upper end of the support; None if it is the whole line (or all real vectors).
 

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.regularizer._distributions import (
+    check_positive_distribution,
+    describe,
+    is_distribution,
+)
 from bayesglm.regularizer._shape import CoefShape
 
 
@@ -17,6 +22,11 @@ def as_floats(value: Any, name: str = "regularizer strength") -> np.ndarray:
     TypeError
         If ``value`` holds anything but real numbers.
     """
+    if is_distribution(value):
+        raise TypeError(
+            f"The {name} must be numbers; got {describe(value)}. `sample` takes one distribution "
+            "as the strength of all coefficients, `fit` none."
+        )
     message = f"Could not convert {name} to floats: {value!r}"
     try:
         array = np.asarray(value)
@@ -69,6 +79,40 @@ def coef_strength(value: Any, shape: CoefShape, default: float = 1.0) -> np.ndar
         for leaf, leaf_shape in zip(leaves, shape.shapes, strict=True)
     ]
     return shape.join(filled)
+
+
+def split_strength(regularizer: Any, strength: Any) -> tuple[Any, Any]:
+    """Take a strength that has a prior apart.
+
+    Parameters
+    ----------
+    regularizer
+        A `bayesglm.regularizer.Regularizer`.
+    strength
+        As the user gave it; a NumPyro distribution, or for an elastic net a pair of that and a
+        ratio, is a strength that is sampled.
+
+    Returns
+    -------
+    The strength to fit with, and the distribution of what multiplies it, or None.
+
+    Raises
+    ------
+    ValueError
+        If the regularizer takes no strength, or the distribution is not one of a positive number.
+    """
+    pair = isinstance(strength, tuple) and len(strength) == 2
+    distribution = strength[0] if pair else strength
+    if not is_distribution(distribution):
+        return strength, None
+    parts = getattr(regularizer, "parts", {"": regularizer}).values()
+    if all(part.default_strength is None for part in parts):
+        raise ValueError(
+            f"{type(regularizer).__name__} has no strength: leave `regularizer_strength` None; got "
+            f"{describe(distribution)}."
+        )
+    check_positive_distribution("`regularizer_strength`", distribution)
+    return ((1.0, strength[1]) if pair else 1.0), distribution
 
 
 def _fill(value: Any, leaf_shape: tuple[int, ...]) -> np.ndarray:

@@ -75,6 +75,11 @@ class Regularizer(eqx.Module):
         return False
 
     @property
+    def surrogate(self) -> Regularizer:
+        """Regularizer whose fit is where samplers begin: this one, but for `Shrinkage`."""
+        return self
+
+    @property
     def allowed_solvers(self) -> tuple[str, ...]:
         """Names of the solvers that can minimise this penalty."""
         return self._allowed_solvers

@@ -36,6 +36,10 @@ class CoefficientPrior(eqx.Module):
         Whether posteriors are near normal when data are many; else samplers adapt their metric.
     normal
         Whether the density is normal, or flat, at each dispersion.
+    has_mode
+        Whether posteriors have a mode near which most of the probability is.
+    flat, penalizes_intercept
+        Whether coefficients have a flat prior, and whether the intercept has one that is not.
     """
 
     @abc.abstractmethod
@@ -77,8 +81,8 @@ class CoefficientPrior(eqx.Module):
         """Return the prior of the responses ``index`` of ``num_responses``, all independent."""
 
     @abc.abstractmethod
-    def constrained(self, own: dict[str, Array]) -> dict[str, Array]:
-        """Return the prior's own parameters on the scales that users know."""
+    def constrained(self, own: dict[str, Array], kappa: Array) -> dict[str, Array]:
+        """Return the prior's own parameters on the scales that users know, as `place` has them."""
 
 
 class Bounds(eqx.Module):
@@ -154,6 +158,21 @@ class PenaltyPrior(CoefficientPrior):
         return self.penalty.couples_responses
 
     @property
+    def has_mode(self) -> bool:
+        """Whether the strength is known: else coefficients and their spread go to zero together."""
+        return self.strength is None or not self.smooth
+
+    @property
+    def flat(self) -> bool:
+        """Whether there is no penalty."""
+        return self.penalty.is_zero
+
+    @property
+    def penalizes_intercept(self) -> bool:
+        """Whether the intercept has a prior."""
+        return self.penalty.penalizes_intercept
+
+    @property
     def normal(self) -> bool:
         """Whether the penalty is quadratic, its strength known, and the intercept free."""
         simple = isinstance(self.penalty, ElasticNetPenalty) and self.penalty.smooth
@@ -204,8 +223,9 @@ class PenaltyPrior(CoefficientPrior):
         strength = take_entries(self.strength, index, num_responses)
         return PenaltyPrior(penalty, strength, bounds)
 
-    def constrained(self, own):
+    def constrained(self, own, kappa):
         """Strengths themselves."""
+        del kappa
         return {name: jnp.exp(value[..., 0]) for name, value in own.items()}
 
 

@@ -1,0 +1,183 @@
+"""Simulation-based calibration: parameters from the prior, data from them, and their ranks.
+
+Among draws from the posterior, the rank of the parameter that made the data is uniform. All
+simulated data sets of one prior share a design, and are the responses of one population.
+``python tests/test_calibration.py Poisson normal nuts`` prints the figures of one combination.
+
+References
+----------
+Talts, Betancourt, Simpson, Vehtari and Gelman (2018), Validating Bayesian inference algorithms with
+simulation-based calibration. Modrák et al. (2023), on data-dependent test quantities.
+"""
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from exact_posteriors import FAMILIES
+from scipy import stats
+
+from bayesglm import PopulationGLM
+from bayesglm.diagnostics import ess_bulk
+from bayesglm.regularizer import Prior
+
+ROWS, FEATURES = 50, 2
+SIMULATIONS, RANKS = 500, 99
+LEVELS = (0.5, 0.8, 0.9, 0.95)  # of the intervals whose coverage is counted
+SMALLEST_P = 1e-4
+LEVEL_SD = 0.5
+ROOT_SHAPE, ROOT_RATE = 10.0, 15.0  # gamma prior of the root of the dispersion, mean 2/3
+
+COEF_PRIORS = {
+    "normal": (dist.Normal(0.0, 0.5), lambda rng, shape: rng.normal(0, 0.5, shape)),
+    "Laplace": (dist.Laplace(0.0, 0.4), lambda rng, shape: rng.laplace(0, 0.4, shape)),
+    "Student-t": (dist.StudentT(4.0, 0.0, 0.4), lambda rng, shape: 0.4 * rng.standard_t(4, shape)),
+}
+METHODS = ("nuts", "importance", "auto")
+
+
+class Calibration(NamedTuple):
+    """Ranks of true values and coverages of intervals, by quantity.
+
+    Parameters
+    ----------
+    ranks
+        From 0 to `RANKS`, shape (simulations,) each.
+    coverage
+        Share of the intervals of each of `LEVELS` that hold the true value.
+    ess
+        Least effective sample size of the draws of each simulation.
+    method
+        What was used in the end.
+    """
+
+    ranks: dict[str, np.ndarray]
+    coverage: dict[str, np.ndarray]
+    ess: np.ndarray
+    method: str
+
+
+def simulate(family, prior, num, rng):
+    """Design (n, p), responses (n, num) and the parameters that made them, last axis num."""
+    chosen = FAMILIES[family]
+    X = rng.uniform(-1.5, 1.5, (ROWS, FEATURES))
+    true = {"coef": COEF_PRIORS[prior][1](rng, (FEATURES, num))}
+    true["intercept"] = chosen.level + rng.normal(0, LEVEL_SD, num)
+    scale = np.ones(num)
+    if chosen.estimated:
+        scale = true["scale"] = rng.gamma(ROOT_SHAPE, 1 / ROOT_RATE, num) ** 2
+    mean = chosen.mean(X @ true["coef"] + true["intercept"])
+    return X, chosen.draw(rng, mean, scale).astype(float), true
+
+
+def log_likelihood(family, X, Y, coef, intercept, scale=None):
+    """Log-likelihoods (..., num) of parameters: coef (..., p, num), intercept (..., num)."""
+    chosen = FAMILIES[family]
+    mean = chosen.mean(np.einsum("ij,...jk->...ik", X, coef) + intercept[..., None, :])
+    scale = np.ones(intercept.shape) if scale is None else scale
+    return chosen.log_density(Y, mean, scale[..., None, :]).sum(axis=-2)
+
+
+def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
+    """Simulate, draw, and rank."""
+    rng = np.random.default_rng(seed)
+    chosen = FAMILIES[family]
+    X, Y, true = simulate(family, prior, num, rng)
+    own = Prior(COEF_PRIORS[prior][0], intercept=dist.Normal(chosen.level, LEVEL_SD))
+    model = PopulationGLM(chosen.observations, chosen.link, own)
+    tree = model.sample(
+        X,
+        Y,
+        method=method,
+        num_samples=num_samples,
+        random_state=seed,
+        progress_bar=False,
+        scale_prior=dist.Gamma(ROOT_SHAPE, ROOT_RATE) if chosen.estimated else None,
+    )
+    drawn = {name: np.asarray(tree["posterior"][name]) for name in true}
+    thinned = {name: thin(a) for name, a in drawn.items()}
+    ranks, coverage, ess = {}, {}, np.full(num, np.inf)
+    for name, values in drawn.items():
+        covered = covers(values, true[name])
+        rank = (thinned[name] < true[name]).sum(axis=0).reshape(-1, num)
+        ess = np.minimum(ess, ess_bulk(values).reshape(-1, num).min(axis=0))
+        for j in range(len(rank)):
+            label = f"{name}[{j}]" if len(rank) > 1 else name
+            ranks[label], coverage[label] = rank[j], covered.reshape(len(LEVELS), -1, num)[:, j].mean(1)
+    at_truth = log_likelihood(family, X, Y, **true)
+    at_draws = log_likelihood(family, X, Y, **thinned)
+    ranks["log_likelihood"] = (at_draws < at_truth).sum(axis=0)
+    return Calibration(ranks, coverage, ess, tree.attrs["method"])
+
+
+def thin(values):
+    """`RANKS` draws, evenly spaced in all chains, from (chain, draw, ...)."""
+    step = values.shape[0] * values.shape[1] // (RANKS + 1)
+    return values[:, step - 1 :: step].reshape(-1, *values.shape[2:])[:RANKS]
+
+
+def covers(values, true):
+    """Whether the central interval of each level holds the true value, shape (levels, ...)."""
+    flat = values.reshape(-1, *values.shape[2:])
+    ends = lambda level: np.quantile(flat, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    between = lambda low, high: (low <= true) & (true <= high)
+    return np.array([between(*ends(level)) for level in LEVELS])
+
+
+def p_values(ranks):
+    """Chi-square test of ten bins, and test of the first two moments, of uniform ranks."""
+    counts = np.bincount(ranks * 10 // (RANKS + 1), minlength=10)
+    u = (ranks + 0.5) / (RANKS + 1) - 0.5
+    z = np.array([u.mean() / (1 / 12) ** 0.5, ((u**2).mean() - 1 / 12) / (1 / 180) ** 0.5])
+    return stats.chisquare(counts).pvalue, stats.chi2.sf(len(ranks) * (z**2).sum(), 2)
+
+
+def check(found):
+    """Gate: uniform ranks, coverages within four binomial standard errors, enough draws."""
+    num = len(found.ess)
+    assert np.mean(found.ess < RANKS) < 0.01
+    for name, ranks in found.ranks.items():
+        assert min(p_values(ranks)) > SMALLEST_P, name
+    level = np.array(LEVELS)
+    for name, coverage in found.coverage.items():
+        error = np.abs(coverage - level) / np.sqrt(level * (1 - level) / num)
+        assert np.all(error < 4), name
+
+
+def table(family, prior, method, found):
+    """Rows of figures in Markdown."""
+    for name, ranks in found.ranks.items():
+        p = " | ".join(f"{p:.2g}" for p in p_values(ranks))
+        shares = " | ".join(f"{100 * c:.1f}" for c in found.coverage.get(name, ())) or " | | | "
+        yield f"| {family} | {prior} | {method} | {name} | {p} | {shares} |"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("prior", COEF_PRIORS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_prior_and_method(family, prior, method):
+    found = calibrate(family, prior, method)
+    print("\n".join(table(family, prior, method, found)))
+    check(found)
+
+
+def test_hundred_simulations():
+    check(calibrate("Poisson", "normal", "importance", num=100))
+
+
+def test_catches_a_wrong_prior(monkeypatch):
+    """A prior of twice the scale that simulates: the ranks are too central."""
+    wrong = (dist.Normal(0.0, 0.25), COEF_PRIORS["normal"][1])
+    monkeypatch.setitem(COEF_PRIORS, "normal", wrong)
+    with pytest.raises(AssertionError):
+        check(calibrate("Poisson", "normal", "importance", num=100))
+
+
+if __name__ == "__main__":
+    result = calibrate(*sys.argv[1:4])
+    print(f"least ESS {result.ess.min():.0f}, method {result.method}")
+    print("\n".join(table(*sys.argv[1:4], result)))
+    check(result)

@@ -1,0 +1,192 @@
+"""Draws against posteriors that are known exactly, by quadrature that uses no package code.
+
+Every response of a population is a posterior of its own, so that one compiled program gives ten.
+"""
+
+import functools
+
+import exact_posteriors as exact
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from exact_posteriors import FAMILIES
+from scipy import stats
+
+from bayesglm import PopulationGLM, posterior
+from bayesglm.regularizer import Prior
+
+ROWS, POSTERIORS = 40, 10
+ROOT_RATE = 1.2  # of the exponential prior of the root of the dispersion
+
+COEF_PRIORS = {
+    "normal": (dist.Normal(0.0, 0.6), stats.norm(0, 0.6)),
+    "Student-t": (dist.StudentT(4.0, 0.0, 0.4), stats.t(4, 0, 0.4)),
+    "Laplace": (dist.Laplace(0.0, 0.4), stats.laplace(0, 0.4)),
+}
+FEATURES = {  # as many as leave at most three numbers to a posterior, for its quadrature
+    "Poisson": 2,
+    "Bernoulli": 2,
+    "Binomial": 1,
+    "Gamma": 1,
+    "NegativeBinomial": 1,
+    "Gaussian": 3,
+}
+
+
+@functools.cache
+def problem(family, prior, num=POSTERIORS):
+    """Design (n, p), responses (n, num) and the exact marginals of each response."""
+    p, chosen = FEATURES[family], FAMILIES[family]
+    rng = np.random.default_rng(17)
+    X = rng.normal(size=(ROWS, p)) * [1.0, 0.6, 1.5][:p] + [0.3, 0.0, 0.0][:p]
+    coef, level = rng.normal(0, 0.4, (p, num)), rng.normal(0.3, 0.2, num)
+    mean = chosen.mean(X @ coef + level + chosen.level)
+    Y = chosen.draw(rng, mean, 0.8).astype(float)
+    return X, Y, [marginals(family, prior, X, Y[:, k]) for k in range(num)]
+
+
+def marginals(family, prior, X, y):
+    chosen, (_, coef_prior) = FAMILIES[family], COEF_PRIORS[prior]
+    log_root_prior = lambda root: stats.expon.logpdf(root, scale=1 / ROOT_RATE)
+    if family == "Gaussian":
+        precision = lambda scale: [0.6**-2] * X.shape[1] + [1.0]
+        return exact.gaussian_marginals(X, y, precision, log_root_prior)
+    log_prior = lambda w, level: coef_prior.logpdf(w).sum(axis=1) + stats.norm.logpdf(level)
+    own = log_root_prior if chosen.estimated else None
+    density = exact.log_posterior(chosen, log_prior, X, y, own)
+    size = X.shape[1] + 1 + chosen.estimated
+    kinked = prior == "Laplace"  # where the trapezoidal rule is merely of second order
+    return exact.marginals(density, np.zeros(size), num=161 if kinked and size == 2 else 33)
+
+
+def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
+    """Draws by name, shape (chain, draw, num), and their weights or None."""
+    chosen = FAMILIES[family]
+    X, Y, _ = problem(family, prior, num)
+    own = Prior(COEF_PRIORS[prior][0], intercept=dist.Normal(0.0, 1.0))
+    model = PopulationGLM(chosen.observations, chosen.link, own)
+    tree = model.sample(
+        X,
+        Y,
+        method=method,
+        num_samples=num_samples,
+        random_state=seed,
+        progress_bar=False,
+        scale_prior=dist.Exponential(ROOT_RATE) if chosen.estimated else None,
+    )
+    drawn = {name: np.asarray(a) for name, a in tree["posterior"].data_vars.items()}
+    named = [drawn["coef"][:, :, j] for j in range(X.shape[1])] + [drawn["intercept"]]
+    if chosen.estimated:
+        named.append(0.5 * np.log(drawn["scale"]))
+    weight = None
+    if method == "laplace":
+        weight = np.exp(np.asarray(tree["sample_stats"]["log_weight"]))
+    return named, weight, model
+
+
+def check_draws(family, prior, method, num=POSTERIORS, **settings):
+    truth = problem(family, prior, num)[2]
+    named, weight, _ = draws(family, prior, method, num, **settings)
+    scores = [
+        exact.z_scores(
+            named[j][:, :, k], truth[k][j], None if weight is None else weight[:, :, k]
+        )
+        for k in range(num)
+        for j in range(len(named))
+    ]
+    exact.check_z(scores)
+    return np.array(scores)
+
+
+# The quadrature itself
+
+
+def test_quadrature_of_a_normal_distribution():
+    covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
+    density = lambda v: stats.multivariate_normal([1.0, -2.0], covariance).logpdf(v)
+    for got, (mean, sd) in zip(
+        exact.marginals(density, np.zeros(2)), [(1.0, 1.0), (-2.0, 2**0.5)], strict=True
+    ):
+        expected = stats.norm(mean, sd)
+        np.testing.assert_allclose(got[:2], (mean, sd), rtol=1e-8)
+        np.testing.assert_allclose(got[2:], expected.ppf([0.05, 0.95]), rtol=1e-6)
+
+
+def test_two_quadratures_of_a_gaussian_model_agree():
+    X, Y, truth = problem("Gaussian", "normal")
+    X, y = X[:, :1], Y[:, 0]
+    prior = lambda w, level: stats.norm.logpdf(w, 0, 0.6).sum(axis=1) + stats.norm.logpdf(level)
+    root = lambda root: stats.expon.logpdf(root, scale=1 / ROOT_RATE)
+    density = exact.log_posterior(FAMILIES["Gaussian"], prior, X, y, root)
+    by_grid = exact.marginals(density, np.zeros(3))
+    by_mixture = exact.gaussian_marginals(X, y, lambda scale: [0.6**-2, 1.0], root)
+    # The tails of a t-like posterior beyond seven standard deviations are left out of the grid.
+    np.testing.assert_allclose(by_grid, by_mixture, rtol=1e-4, atol=1e-5)
+
+
+# Draws
+
+
+@pytest.mark.parametrize("method", ["nuts", "importance"])
+def test_poisson(method):
+    check_draws("Poisson", "normal", method)
+
+
+def test_gaussian_in_closed_form():
+    check_draws("Gaussian", "normal", "exact")
+
+
+def test_negative_binomial_with_its_dispersion():
+    check_draws("NegativeBinomial", "normal", "importance")
+
+
+SLOW = [
+    ("Poisson", "normal"),
+    ("Poisson", "Student-t"),
+    ("Bernoulli", "Student-t"),
+    ("Binomial", "Laplace"),
+    ("Gaussian", "normal"),
+    ("Gamma", "normal"),
+    ("NegativeBinomial", "normal"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["nuts", "importance", "laplace", "exact", "auto"])
+@pytest.mark.parametrize(("family", "prior"), SLOW)
+def test_every_family_and_method(family, prior, method):
+    if method == "exact" and family != "Gaussian":
+        pytest.skip("There is no closed form.")
+    if method == "laplace" and prior == "Laplace":
+        pytest.skip("A normal approximation at a kink: its Pareto k is above 0.7.")
+    scores = check_draws(family, prior, method, num_samples=2500)
+    print(f"{family:18}{prior:12}{method:12}{np.abs(scores).max():6.2f}{np.sqrt((scores**2).mean()):6.2f}")
+
+
+# Faults put in on purpose: each must be caught
+
+
+def test_catches_draws_of_too_small_a_spread(monkeypatch):
+    right = posterior.methods.METHODS["exact"]
+
+    def wrong(chosen, options):
+        drawn = right(chosen, options)
+        center = drawn.theta.mean(axis=(0, 1))
+        return type(drawn)(center + 0.8 * (drawn.theta - center), drawn.stats, drawn.method)
+
+    monkeypatch.setitem(posterior.methods.METHODS, "exact", wrong)
+    with pytest.raises(AssertionError):
+        check_draws("Gaussian", "normal", "exact")
+
+
+def test_catches_a_wrong_intercept(monkeypatch):
+    right = posterior.draws.place
+
+    def wrong(density, theta):
+        coef, intercept, scale, own = right(density, theta)
+        shift = np.einsum("p,cdpk->cdk", density.standardization.center, coef)
+        return coef, intercept + shift, scale, own  # that of the centred columns
+
+    monkeypatch.setattr(posterior.draws, "place", wrong)
+    with pytest.raises(AssertionError):
+        check_draws("Gaussian", "normal", "exact")
