@@ -49,7 +49,7 @@ CANONICAL = {
     "Bernoulli": expit,
     "Gamma": lambda eta: 1 / eta,
 }
-QUICK = ["Poisson", "Gaussian", "Bernoulli", "Gamma", "Poisson, identity", "NegativeBinomial"]
+QUICK = ["Poisson", "Gaussian", "Bernoulli", "Gamma"]
 
 
 @st.composite
@@ -119,8 +119,8 @@ def check(family, settings, X, y, weight, offset):
         assert not np.isnan(predicted[complete]).any()
     stopped = ConvergenceWarning in kinds
     assert not np.isnan(score) or stopped or "degrees of freedom" in said
-    if family in CANONICAL and not stopped and PerfectSeparationWarning not in kinds:
-        assert not settings or settings["regularizer"] == "UnRegularized"
+    flat = settings.get("regularizer", "UnRegularized") == "UnRegularized"
+    if flat and family in CANONICAL and not stopped and PerfectSeparationWarning not in kinds:
         with np.errstate(all="ignore"):
             score = scaled_score(family, model, X, y, weight, offset)
         assert score < 1e-6

@@ -83,6 +83,10 @@ def build(model, X, y, weight=None, offset=None, scale_prior=None):
     return model._build_posterior(X, y, weight, offset, scale_prior)[1].density
 
 
+def differences(value):
+    return value[1:] - value[0]
+
+
 def padded(theta):
     """The same number of points for all, so that few operations are compiled anew."""
     return np.resize(theta, (POINTS, *theta.shape[1:]))
@@ -105,7 +109,7 @@ def placed(density, theta):
 
 def around(base):
     """Points (m, 1, D), each followed by its neighbours a step up and down every axis."""
-    m, _, D = base.shape
+    D = base.shape[-1]
     steps = np.concatenate([np.zeros((1, D)), STEP * np.eye(D), -STEP * np.eye(D)])
     return (base[:, None] + steps[None, :, None]).reshape(-1, 1, D)
 
@@ -132,7 +136,9 @@ def check_density(density, log_density, m=4, seed=0):
     at = lambda i: {name: a[i * (1 + 2 * D), 0] for name, a in numbers.items()}
     truth = np.array([log_density(**at(i)) for i in range(m)]) + log_volume(numbers, m, D)
     # Volumes by central differences are good to 1e-9.
-    np.testing.assert_allclose(value[1:, 0] - value[0, 0], truth[1:] - truth[0], rtol=1e-8, atol=1e-7)
+    np.testing.assert_allclose(
+        value[1:, 0] - value[0, 0], truth[1:] - truth[0], rtol=1e-8, atol=1e-7
+    )
     both, gradient = jax.vmap(density.value_and_gradient)(padded(theta))
     both, gradient = (a[: len(theta)].reshape(*value.shape, -1)[:, 0] for a in (both, gradient))
     np.testing.assert_allclose(both[:, 0], value[:, 0], rtol=1e-12)
@@ -187,7 +193,11 @@ def test_default_prior_follows_the_data(family):
     def log_density(coef, intercept, root=1.0):
         slopes = stats.norm.logpdf(coef, 0, 2.5 * size / X.std(axis=0)).sum()
         level = intercept + X.mean(axis=0) @ coef
-        return likelihood(coef, intercept, root) + slopes + stats.norm.logpdf(level, center, 2.5 * size)
+        return (
+            likelihood(coef, intercept, root)
+            + slopes
+            + stats.norm.logpdf(level, center, 2.5 * size)
+        )
 
     model = GLM(family, regularizer=Prior())
     check_density(build(model, X, y, scale_prior=scale_prior_of(family)), log_density)
@@ -224,29 +234,55 @@ def test_sampled_strength(family, kind):
 CLASSES = 3
 LABELS = np.random.default_rng(5).integers(0, CLASSES, ROWS)
 CLASSIFIER_PRIORS = {
-    "ridge": ("Ridge", STRENGTH, lambda w: stats.norm.logpdf(w, 0, (ROWS * STRENGTH) ** -0.5).sum()),
-    "lasso": ("Lasso", STRENGTH, lambda w: stats.laplace.logpdf(w, 0, 1 / (ROWS * STRENGTH)).sum()),
-    "Student-t": (
-        Prior(dist.StudentT(3.0, 0.0, 0.4), intercept=dist.Normal(0.0, 2.0)),
-        None,
-        lambda w: stats.t.logpdf(w, 3, 0, 0.4).sum(),
-    ),
+    "normal": (dist.Normal(0.0, 0.7), stats.norm(0, 0.7)),
+    "Laplace": (dist.Laplace(0.0, 0.3), stats.laplace(0, 0.3)),
+    "Student-t": (dist.StudentT(3.0, 0.0, 0.4), stats.t(3, 0, 0.4)),
 }
+
+
+def classifier(regularizer, strength=None):
+    model = ClassifierGLM(CLASSES, regularizer=regularizer, regularizer_strength=strength)
+    return model.set_classes(LABELS)
+
+
+def class_log_likelihood(coef, intercept):
+    eta = X @ coef + intercept
+    return special.log_softmax(eta, axis=1)[np.arange(ROWS), LABELS].sum()
 
 
 @pytest.mark.parametrize("prior", CLASSIFIER_PRIORS)
 def test_classifier(prior):
-    regularizer, strength, log_prior = CLASSIFIER_PRIORS[prior]
-    model = ClassifierGLM(CLASSES, regularizer=regularizer, regularizer_strength=strength)
-    model.set_classes(LABELS)
+    own, truth = CLASSIFIER_PRIORS[prior]
+    density = build(classifier(Prior(own, intercept=dist.Normal(0.0, 2.0))), X, LABELS)
 
     def log_density(coef, intercept):
-        eta = X @ coef + intercept
-        cells = special.log_softmax(eta, axis=1)[np.arange(ROWS), LABELS]
-        own = stats.norm.logpdf(intercept, 0, 2).sum() if prior == "Student-t" else 0.0
-        return cells.sum() + log_prior(coef) + own
+        level = stats.norm.logpdf(intercept, 0, 2).sum()
+        return class_log_likelihood(coef, intercept) + truth.logpdf(coef).sum() + level
 
-    check_density(build(model, X, LABELS), log_density)
+    check_density(density, log_density, m=2)
+
+
+def test_classifier_with_flat_intercepts():
+    """Intercepts count up to a constant: its own density is the same where they sum to zero."""
+    density = build(classifier("Ridge", STRENGTH), X, LABELS)
+    theta = 0.5 * np.random.default_rng(0).standard_normal((5, 1, density.size))
+    theta[..., -CLASSES:] -= theta[..., -CLASSES:].mean(axis=-1, keepdims=True)
+    found = placed(density, theta)
+    expected = [
+        class_log_likelihood(coef, intercept) + ridge
+        for coef, intercept, ridge in zip(
+            found["coef"][:, 0],
+            found["intercept"][:, 0],
+            stats.norm.logpdf(found["coef"], 0, (ROWS * STRENGTH) ** -0.5).sum(axis=(1, 2, 3)),
+            strict=True,
+        )
+    ]
+    value = values(density, theta)[:, 0]
+    np.testing.assert_allclose(differences(value), differences(np.array(expected)), rtol=1e-10)
+    moved = theta.copy()
+    moved[..., -CLASSES:] += 1.7
+    np.testing.assert_allclose(placed(density, moved)["intercept"].sum(axis=-1), 0, atol=1e-12)
+    assert np.all(values(density, moved)[:, 0] < value)  # proper
 
 
 # The mode given the dispersion is the fit
@@ -285,7 +321,9 @@ def best_gain(model, density, shift, boundary=None):
 
 def check_mode(family, prior):
     model = estimator(family, prior)
-    _, found = model._build_posterior(features(prior), Y[family], None, None, scale_prior_of(family))
+    _, found = model._build_posterior(
+        features(prior), Y[family], None, None, scale_prior_of(family)
+    )
     # A step h from a point that is e from the mode gains h e - h**2 / 2 at best, in standard
     # deviations: nothing is gained where e < h / 2.
     assert best_gain(model, found.density, 1e-3) < 1e-10
@@ -334,11 +372,9 @@ def user_values(density, params, scale=None):
 
 def points(K=1, m=3, seed=7):
     generator = np.random.default_rng(seed)
-    return [(generator.normal(0, 0.5, (FEATURES, K)), generator.normal(0, 0.3, K)) for _ in range(m)]
-
-
-def differences(value):
-    return value[1:] - value[0]
+    return [
+        (generator.normal(0, 0.5, (FEATURES, K)), generator.normal(0, 0.3, K)) for _ in range(m)
+    ]
 
 
 WEIGHT = np.random.default_rng(8).integers(0, 3, ROWS).astype(float)
@@ -407,14 +443,18 @@ def check_mask(prior):
     model = estimator("Gaussian", prior, PopulationGLM, feature_mask=MASK)
     joint = build(model, X, y, scale_prior=own)
     pairs, scales = points(K=3), [0.3, 1.0, 2.0]
-    at = lambda density, chosen, scale: user_values(density, [chosen], np.full(density.num_problems, scale))
+    at = lambda density, chosen, scale: user_values(
+        density, [chosen], np.full(density.num_problems, scale)
+    )
     value = np.concatenate([at(joint, *pair) for pair in zip(pairs, scales, strict=True)])
     for k in range(3):
         free = MASK[:, k] > 0
         alone = build(estimator("Gaussian", prior), X[:, free], y[:, k], scale_prior=own)
         single = [(coef[free][:, [k]], intercept[[k]]) for coef, intercept in pairs]
         own_value = np.concatenate([at(alone, *pair) for pair in zip(single, scales, strict=True)])
-        np.testing.assert_allclose(differences(value[:, k]), differences(own_value[:, 0]), rtol=1e-10)
+        np.testing.assert_allclose(
+            differences(value[:, k]), differences(own_value[:, 0]), rtol=1e-10
+        )
 
 
 @pytest.mark.parametrize("prior", NORMALISED)
@@ -428,9 +468,7 @@ def test_masked_coefficients_of_a_group_do_not_count():
     groups = np.zeros((6, FEATURES, 3))
     for k in range(3):
         groups[2 * k, :2, k] = groups[2 * k + 1, 2, k] = 1
-    model = PopulationGLM(
-        "Gaussian", None, type(kind)(mask=groups), STRENGTH, feature_mask=MASK
-    )
+    model = PopulationGLM("Gaussian", None, type(kind)(mask=groups), STRENGTH, feature_mask=MASK)
     joint = build(model, X, y, scale_prior=own)
     pairs, scales = points(K=3), [0.3, 1.0, 2.0]
     value = np.concatenate(

@@ -13,6 +13,7 @@ from exact_posteriors import FAMILIES
 from scipy import stats
 
 from bayesglm import PopulationGLM, posterior
+from bayesglm.exceptions import SamplingWarning
 from bayesglm.regularizer import Prior
 
 ROWS, POSTERIORS = 40, 10
@@ -56,7 +57,7 @@ def marginals(family, prior, X, y):
     density = exact.log_posterior(chosen, log_prior, X, y, own)
     size = X.shape[1] + 1 + chosen.estimated
     kinked = prior == "Laplace"  # where the trapezoidal rule is merely of second order
-    return exact.marginals(density, np.zeros(size), num=161 if kinked and size == 2 else 33)
+    return exact.marginals(density, np.zeros(size), num=161 if kinked and size == 2 else 27)
 
 
 def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
@@ -65,15 +66,14 @@ def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
     X, Y, _ = problem(family, prior, num)
     own = Prior(COEF_PRIORS[prior][0], intercept=dist.Normal(0.0, 1.0))
     model = PopulationGLM(chosen.observations, chosen.link, own)
-    tree = model.sample(
-        X,
-        Y,
-        method=method,
-        num_samples=num_samples,
-        random_state=seed,
-        progress_bar=False,
-        scale_prior=dist.Exponential(ROOT_RATE) if chosen.estimated else None,
-    )
+    settings = {"method": method, "num_samples": num_samples, "random_state": seed}
+    own_scale = dist.Exponential(ROOT_RATE) if chosen.estimated else None
+    try:
+        tree = model.sample(X, Y, scale_prior=own_scale, progress_bar=False, **settings)
+    except SamplingWarning as warning:  # an error in these tests
+        if method == "laplace" and "Pareto k" in str(warning):
+            pytest.skip(f"The approximation says itself that it is poor. {warning}")
+        raise
     drawn = {name: np.asarray(a) for name, a in tree["posterior"].data_vars.items()}
     named = [drawn["coef"][:, :, j] for j in range(X.shape[1])] + [drawn["intercept"]]
     if chosen.estimated:
@@ -88,9 +88,7 @@ def check_draws(family, prior, method, num=POSTERIORS, **settings):
     truth = problem(family, prior, num)[2]
     named, weight, _ = draws(family, prior, method, num, **settings)
     scores = [
-        exact.z_scores(
-            named[j][:, :, k], truth[k][j], None if weight is None else weight[:, :, k]
-        )
+        exact.z_scores(named[j][:, :, k], truth[k][j], None if weight is None else weight[:, :, k])
         for k in range(num)
         for j in range(len(named))
     ]
@@ -101,9 +99,29 @@ def check_draws(family, prior, method, num=POSTERIORS, **settings):
 # The quadrature itself
 
 
+def test_densities_are_those_of_scipy():
+    """Those written out here for speed; the others are SciPy's."""
+    rng = np.random.default_rng(0)
+    rate, share, count = rng.gamma(2, 1, 30), rng.uniform(size=30), rng.poisson(2.0, 30)
+    of = lambda name, y, mean, scale=0.7: FAMILIES[name].log_density(y, mean, scale)
+    pairs = [
+        (of("Poisson", count, rate), stats.poisson.logpmf(count, rate)),
+        (of("Bernoulli", count % 2, share), stats.bernoulli.logpmf(count % 2, share)),
+        (of("Binomial", count % 6, share), stats.binom.logpmf(count % 6, exact.TRIALS, share)),
+        (of("Gamma", 1.0 + count, rate), stats.gamma.logpdf(1 + count, 1 / 0.7, scale=0.7 * rate)),
+        (
+            of("NegativeBinomial", count, rate),
+            stats.nbinom.logpmf(count, 1 / 0.7, 1 / (1 + 0.7 * rate)),
+        ),
+    ]
+    for got, expected in pairs:
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_quadrature_of_a_normal_distribution():
     covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
-    density = lambda v: stats.multivariate_normal([1.0, -2.0], covariance).logpdf(v)
+    own = stats.multivariate_normal([1.0, -2.0], covariance)
+    density = lambda v: np.atleast_1d(own.logpdf(v))
     for got, (mean, sd) in zip(
         exact.marginals(density, np.zeros(2)), [(1.0, 1.0), (-2.0, 2**0.5)], strict=True
     ):
@@ -113,8 +131,8 @@ def test_quadrature_of_a_normal_distribution():
 
 
 def test_two_quadratures_of_a_gaussian_model_agree():
-    X, Y, truth = problem("Gaussian", "normal")
-    X, y = X[:, :1], Y[:, 0]
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(ROWS, 1)), rng.normal(0.3, 0.9, ROWS)
     prior = lambda w, level: stats.norm.logpdf(w, 0, 0.6).sum(axis=1) + stats.norm.logpdf(level)
     root = lambda root: stats.expon.logpdf(root, scale=1 / ROOT_RATE)
     density = exact.log_posterior(FAMILIES["Gaussian"], prior, X, y, root)
@@ -127,7 +145,7 @@ def test_two_quadratures_of_a_gaussian_model_agree():
 # Draws
 
 
-@pytest.mark.parametrize("method", ["nuts", "importance"])
+@pytest.mark.parametrize("method", ["nuts", "importance", "laplace"])
 def test_poisson(method):
     check_draws("Poisson", "normal", method)
 
@@ -157,10 +175,10 @@ SLOW = [
 def test_every_family_and_method(family, prior, method):
     if method == "exact" and family != "Gaussian":
         pytest.skip("There is no closed form.")
-    if method == "laplace" and prior == "Laplace":
-        pytest.skip("A normal approximation at a kink: its Pareto k is above 0.7.")
     scores = check_draws(family, prior, method, num_samples=2500)
-    print(f"{family:18}{prior:12}{method:12}{np.abs(scores).max():6.2f}{np.sqrt((scores**2).mean()):6.2f}")
+    print(
+        f"{family:18}{prior:12}{method:12}{np.abs(scores).max():6.2f}{np.sqrt((scores**2).mean()):6.2f}"
+    )
 
 
 # Faults put in on purpose: each must be caught

@@ -197,8 +197,8 @@ class LogPosterior(AbstractTarget):
         """Return parameters whose undecided sums over classes are zero."""
         if not self.likelihood.observations.event_ndim:
             return params
-        center = lambda value, shift: value - jnp.where(
-            shift[..., None], jnp.mean(value, axis=-1, keepdims=True), 0.0
+        center = lambda value, shift: (
+            value - jnp.where(shift[..., None], jnp.mean(value, axis=-1, keepdims=True), 0.0)
         )
         return jax.tree.map(center, params, self.shifts)
 
@@ -262,10 +262,11 @@ class LogPosterior(AbstractTarget):
         return wide(value), GLMParams(by_coef, wide(in_intercept)), wide(in_scale)
 
     def kinked_gradient(self, theta: Any) -> Any:
-        """Gradient (K, D) of the log prior where that has kinks, else None."""
+        """Gradient (K, D) of the log prior in the coefficients if that has kinks, else None."""
         if self.prior.smooth:
             return None
-        return jax.grad(lambda t: jnp.sum(self.log_prior(t)))(theta)
+        gradient = jax.grad(lambda t: jnp.sum(self.log_prior(t)))(theta)
+        return jnp.where(jnp.arange(self.size) < self.num_main, gradient, 0.0)
 
     def precision(self, theta: Any) -> Any:
         """Minus the Hessians (K, D, D); kinks of the prior are smoothed over a posterior width."""

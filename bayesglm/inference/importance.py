@@ -155,7 +155,7 @@ def pareto_smooth(log_ratio: Any) -> tuple[np.ndarray, np.ndarray]:
     log_ratio = np.array(log_ratio, float)
     spread = log_ratio.std(axis=0)
     log_ratio = np.where(spread < 1e-9, 0.0, log_ratio)
-    smoothed, shape = array_stats.psislw(log_ratio.T)
+    smoothed, shape = array_stats.psislw(-log_ratio.T)  # takes log-likelihoods left out
     k = np.where(spread < 1e-9, 0.0, shape)
     smoothed = smoothed - np.logaddexp.reduce(smoothed, axis=1, keepdims=True)
     return smoothed.T, np.where(np.isnan(k), np.inf, k)

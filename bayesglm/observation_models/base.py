@@ -36,7 +36,7 @@ class Observations(eqx.Module):
     Attributes
     ----------
     mean_range
-        Smallest and largest mean. Decorated with `outside_is`, a log-density is ``-inf`` out of it.
+        Smallest and largest mean: `fit` refuses to leave them, `predict` warns of others.
     event_ndim
         Number of trailing axes of one response: 0, or 1 for one-hot classes.
     scale_estimator

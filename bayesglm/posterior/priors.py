@@ -12,7 +12,13 @@ from bayesglm.glm.assemble import Assembled, Choices, data_scales
 from bayesglm.glm.scale_prior import ScalePrior, default_scale_prior
 from bayesglm.glm.validation import Data
 from bayesglm.regularizer import Penalty, Prior, Regularizer, Shrinkage
-from bayesglm.regularizer.sampled import CoefficientPrior, PenaltyPrior, bounds_of, without_held
+from bayesglm.regularizer.sampled import (
+    CoefficientPrior,
+    PenaltyPrior,
+    bounds_of,
+    scaled_by_strength,
+    without_held,
+)
 from bayesglm.regularizer.shrinkage_priors import Setting
 
 
@@ -33,8 +39,9 @@ def coefficient_prior(
     movable = jnp.asarray(model.loss.movable.coef)
     penalty = model.penalty.penalty.with_rows(jnp.ones(model.num_rows.shape))
     if not isinstance(regularizer, Shrinkage):
-        bounds = bounds_of(penalty, movable.shape)
-        return PenaltyPrior(without_held(penalty, movable), strength, bounds)
+        bounds, penalty = bounds_of(penalty, movable.shape), without_held(penalty, movable)
+        scaled = None if strength is None else scaled_by_strength(penalty, movable.shape)
+        return PenaltyPrior(penalty, strength, bounds, scaled)
     likelihood = model.loss.likelihood
     gaussian = type(likelihood.observations).__name__ == "GaussianObservations"
     by_dispersion = gaussian and likelihood.link.__name__ == "identity"

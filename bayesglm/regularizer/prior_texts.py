@@ -42,6 +42,11 @@ class Units:
         by_scale, by_strength = " * scale" * self.by_scale, " / strength" * self.by_strength
         return f"{size:.4g}{by_scale}{by_strength}"
 
+    def divisor(self, size: float) -> str:
+        """Text of the same below a fraction bar."""
+        text = self.linear(size)
+        return f"({text})" if " " in text else text
+
     def root(self, size: float) -> str:
         """Text of a size that grows like the root of the dispersion."""
         if not self.by_scale and not self.by_strength:
@@ -97,7 +102,7 @@ def _(penalty: GroupPenalty, units, shape):
     ids, first = np.asarray(penalty.group_ids), np.asarray(penalty.first_response)
     rates = np.asarray(penalty.weights) * units.factor[first]
     words = [
-        f"exp(-norm(group {group}) / ({units.linear(1 / rate)}))" if rate else "flat"
+        f"exp(-norm(group {group}) / {units.divisor(1 / rate)})" if rate else "flat"
         for group, rate in enumerate(rates)
     ]
     return np.array([*words, "flat"], object)[ids].reshape(shape)

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bayesglm.regularizer._kernels import Array
+from bayesglm.regularizer._kernels import Array, over_responses, per_response
 from bayesglm.regularizer.penalties import (
     CompositePenalty,
     ElasticNetPenalty,
@@ -132,6 +132,9 @@ class Bounds(eqx.Module):
 class PenaltyPrior(CoefficientPrior):
     """The prior that a penalty is, its strength known or sampled.
 
+    Where it is sampled, coefficients are counted in units of the spread it gives them: else both
+    could go to zero together, and the density would have no bound.
+
     Parameters
     ----------
     penalty
@@ -141,11 +144,14 @@ class PenaltyPrior(CoefficientPrior):
         NumPyro distribution of the strength, on positive numbers; None where it is known.
     bounds
         Support of the coefficients; None if it is the real line.
+    scaled
+        Coefficients whose spread a sampled strength decides, booleans of their shape.
     """
 
     penalty: Penalty
     strength: Any = None
     bounds: Bounds | None = None
+    scaled: Array | None = None
 
     @property
     def smooth(self) -> bool:
@@ -159,8 +165,8 @@ class PenaltyPrior(CoefficientPrior):
 
     @property
     def has_mode(self) -> bool:
-        """Whether the strength is known: else coefficients and their spread go to zero together."""
-        return self.strength is None or not self.smooth
+        """True."""
+        return True
 
     @property
     def flat(self) -> bool:
@@ -174,9 +180,8 @@ class PenaltyPrior(CoefficientPrior):
 
     @property
     def normal(self) -> bool:
-        """Whether the penalty is quadratic, its strength known, and the intercept free."""
-        simple = isinstance(self.penalty, ElasticNetPenalty) and self.penalty.smooth
-        return self.strength is None and (simple or is_normal(self.penalty))
+        """Whether the penalty is quadratic, and its strength known."""
+        return self.strength is None and is_normal(self.penalty)
 
     @property
     def gaussian(self) -> bool:
@@ -202,16 +207,20 @@ class PenaltyPrior(CoefficientPrior):
     def place(self, raw, own, kappa, num_rows, coordinates):
         """Parameters of standardised columns, and the log density."""
         density = jnp.zeros_like(kappa)
+        if self.strength is not None:
+            log_strength = own["regularizer_strength"][:, 0]
+            kappa = kappa / jnp.exp(log_strength)
+            density += self.strength.log_prob(jnp.exp(log_strength)) + log_strength
+            log_spread = -(0.5 if self.penalty.smooth else 1.0) * log_strength
+            spread = over_responses(jnp.exp(log_spread), raw.coef)
+            density += log_spread * per_response(self.scaled * 1.0)
+            raw = type(raw)(jnp.where(self.scaled, spread, 1.0) * raw.coef, raw.intercept)
         params, user = raw, coordinates.from_standard(raw)
         if self.bounds is not None:
             coef, log_slope = self.bounds.constrain(raw.coef)
             density += jnp.sum(log_slope, axis=(0, *range(2, coef.ndim)))
             params = type(raw)(coef * coordinates.column(coef), raw.intercept)
             user = coordinates.from_standard(params)
-        if self.strength is not None:
-            log_strength = own["regularizer_strength"][:, 0]
-            kappa = kappa / jnp.exp(log_strength)
-            density += self.strength.log_prob(jnp.exp(log_strength)) + log_strength
         at = params if self.penalty.intercept_centered else user
         density += self.penalty.log_prior(user.coef, kappa, num_rows)
         return params, density - self.penalty.intercept_value(at.intercept)
@@ -221,12 +230,34 @@ class PenaltyPrior(CoefficientPrior):
         bounds = self.bounds and jax.tree.map(lambda end: end[:, index], self.bounds)
         penalty = take_responses(self.penalty, index, num_responses)
         strength = take_entries(self.strength, index, num_responses)
-        return PenaltyPrior(penalty, strength, bounds)
+        scaled = None if self.scaled is None else self.scaled[:, index]
+        return PenaltyPrior(penalty, strength, bounds, scaled)
 
     def constrained(self, own, kappa):
         """Strengths themselves."""
         del kappa
         return {name: jnp.exp(value[..., 0]) for name, value in own.items()}
+
+
+def scaled_by_strength(penalty: Penalty, shape: tuple[int, ...]) -> Array:
+    """Coefficients whose spread the strength of a penalty decides, booleans of their shape.
+
+    Parameters
+    ----------
+    penalty
+        Resolved penalty at strength one, on the coefficients that may move alone.
+    shape
+        Shape of the coefficients, (p, K[, C]).
+    """
+    if isinstance(penalty, CompositePenalty):
+        widths = zip(penalty.parts, penalty.widths, strict=True)
+        parts = [scaled_by_strength(part, (width, *shape[1:])) for part, width in widths]
+        return jnp.concatenate(parts)
+    if isinstance(penalty, ElasticNetPenalty):
+        return jnp.broadcast_to((penalty.l1 > 0) | (penalty.l2 > 0), shape)
+    if isinstance(penalty, GroupPenalty):
+        return jnp.append(penalty.weights > 0, False)[penalty.group_ids]
+    return jnp.zeros(shape, bool)
 
 
 def bounds_of(penalty: Penalty, shape: tuple[int, ...]) -> Bounds | None:
@@ -280,9 +311,13 @@ def without_held(penalty: Penalty, movable: Array) -> Penalty:
 
 
 def is_normal(penalty: Penalty) -> bool:
-    """Whether a penalty is a prior of independent normal coefficients."""
+    """Whether a penalty is a normal prior, or flat, at each dispersion."""
     from numpyro import distributions as dist
 
+    if isinstance(penalty, CompositePenalty):
+        return all(is_normal(part) for part in penalty.parts)
+    if isinstance(penalty, ElasticNetPenalty):
+        return penalty.smooth
     own = getattr(penalty, "distribution", None)
     while isinstance(own, (dist.ExpandedDistribution, dist.Independent)):
         own = own.base_dist

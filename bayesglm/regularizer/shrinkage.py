@@ -6,7 +6,6 @@ import abc
 import math
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -39,13 +38,15 @@ class Shrinkage(Regularizer):
     ----------
     intercept
         Prior of the intercept, as in `Prior`; None is the autoscaled default of that.
+
+    Notes
+    -----
+    To write one: define the field ``intercept`` and `coefficient_prior`.
     """
 
     _allowed_solvers: ClassVar[tuple[str, ...]] = SMOOTH_SOLVERS
     _default_solver: ClassVar[str] = "Newton"
     default_strength: ClassVar[Any] = None
-
-    intercept: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
     def coefficient_prior(self, setting: Setting) -> ShrinkagePrior:

@@ -161,6 +161,7 @@ class ShrinkagePrior(CoefficientPrior):
         """Scales in link units; those of coefficients have shape (K, p[, C])."""
         return self._shaped(self.named(self._constrain(own)[0], self.setting.sigma(kappa)))
 
+    @eqx.filter_jit
     def draw(self, key: Array, kappa: Array) -> tuple[Array, dict[str, Array]]:
         """Draw coefficients of standardised columns.
 

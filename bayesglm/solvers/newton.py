@@ -142,11 +142,14 @@ def advance(problem: AbstractProblem, state: NewtonState, tol: Any) -> NewtonSta
 
 
 def _is_lower(problem: AbstractProblem, state: NewtonState, objective: Any) -> Any:
-    """Whether the objective fell enough: rounding is forgiven, and any first value will do."""
+    """Whether the objective fell enough: rounding is forgiven, and any first value will do.
+
+    The terms of an objective may cancel; those of a score, as large as its unit, do not.
+    """
     rounding = 8 * jnp.finfo(objective.dtype).eps
     rounding *= jnp.where(
         jnp.isfinite(state.objective),
-        jnp.maximum(jnp.abs(state.objective), state.first_objective),
+        jnp.maximum(jnp.maximum(jnp.abs(state.objective), state.first_objective), state.unit),
         0.0,
     )
     gain = combine(problem, objective - state.objective)
