@@ -581,7 +581,7 @@ def test_coverage(method, kind, allowed):
         "bootstrap": {"num_resamples": 500, "random_state": 0},
         "sandwich": {"covariance_type": "HC3"},
     }.get(method, {})
-    model = PopulationGLM(family, solver_kwargs={"tol": 1e-8}).fit(D, Y)
+    model = PopulationGLM(family).fit(D, Y)
     found = coverage(model, Y, D, truth, method, **settings)
     print(f"\n{method:10s} {kind:16s}", " ".join(f"{level:.3f}" for level in found.mean(axis=1)))
     error = np.sqrt(np.array(LEVELS) * (1 - np.array(LEVELS)) / Y.shape[1])

@@ -132,8 +132,8 @@ class Bounds(eqx.Module):
 class PenaltyPrior(CoefficientPrior):
     """The prior that a penalty is, its strength known or sampled.
 
-    Where it is sampled, coefficients are counted in units of the spread it gives them: else both
-    could go to zero together, and the density would have no bound.
+    Where it is sampled, coefficients are counted in units of the spread that it and the data leave
+    them: else they and their spread could go to zero together, and the density have no bound.
 
     Parameters
     ----------
@@ -209,12 +209,12 @@ class PenaltyPrior(CoefficientPrior):
         density = jnp.zeros_like(kappa)
         if self.strength is not None:
             log_strength = own["regularizer_strength"][:, 0]
+            width = coordinates.column(raw.coef)
+            log_spread = self._log_spread(log_strength, kappa, num_rows, width)
+            density += per_response(log_spread)
+            raw = type(raw)(jnp.exp(log_spread) * raw.coef, raw.intercept)
             kappa = kappa / jnp.exp(log_strength)
             density += self.strength.log_prob(jnp.exp(log_strength)) + log_strength
-            log_spread = -(0.5 if self.penalty.smooth else 1.0) * log_strength
-            spread = over_responses(jnp.exp(log_spread), raw.coef)
-            density += log_spread * per_response(self.scaled * 1.0)
-            raw = type(raw)(jnp.where(self.scaled, spread, 1.0) * raw.coef, raw.intercept)
         params, user = raw, coordinates.from_standard(raw)
         if self.bounds is not None:
             coef, log_slope = self.bounds.constrain(raw.coef)
@@ -224,6 +224,21 @@ class PenaltyPrior(CoefficientPrior):
         at = params if self.penalty.intercept_centered else user
         density += self.penalty.log_prior(user.coef, kappa, num_rows)
         return params, density - self.penalty.intercept_value(at.intercept)
+
+    def _log_spread(self, log_strength, kappa, num_rows, width):
+        """Log of how wide coefficients are at a strength, beside how wide at a strength of one.
+
+        Data of unit weight leave a mean loss of curvature ``width**2``, which is all that counts
+        where the strength is small; where it is large, the prior decides. Shape (p, K[, C]).
+        """
+        size = self.scaled * 1.0
+        weight = 1.0 / jnp.square(width) * size
+        if not self.penalty.smooth:
+            weight *= over_responses(num_rows / kappa, size)
+        power = 1.0 if self.penalty.smooth else 2.0
+        moved = jnp.log(weight + (weight == 0)) + over_responses(power * log_strength, size)
+        spread = 0.5 * (jnp.log1p(weight) - jnp.logaddexp(0.0, moved))
+        return jnp.where(self.scaled, spread, 0.0)
 
     def take(self, index, num_responses):
         """Return the prior of some responses."""

@@ -201,7 +201,7 @@ def many_rows(n, p):
     ]
 
 
-CASES = [
+CASES = (
     Figure(
         "nuts",
         "Poisson, N=2,000 p=20: cold 8x NumPyro's NUTS, 2x its dense one; warm 3x cold",
@@ -223,4 +223,4 @@ CASES = [
         "N=1,000,000 p=20, auto: at most 25 times one fit",
         partial(many_rows, 1_000_000, 20),
     ),
-]
+)
