@@ -112,22 +112,6 @@ class TestRuns:
         mean = coef_of(drawn[1]).mean(axis=(0, 1))
         assert np.allclose(np.asarray(table["mean"], float), mean, atol=0.01)  # as it rounds
 
-    def test_interruption_keeps_what_was_drawn(self, drawn, data, model, monkeypatch):
-        advance, calls = nuts.advance, []
-
-        def interrupted(*args):
-            calls.append(args)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-            return advance(*args)
-
-        monkeypatch.setattr(nuts, "advance", interrupted)
-        tree = model.sample(*data, **SETTINGS)
-        assert tree.attrs["complete"] == 0
-        kept = coef_of(tree)
-        assert kept.shape == (2, 50, 2)  # two pieces of 100, of which 150 are warm-up
-        assert np.array_equal(kept, coef_of(drawn[1])[:, :50])
-
     def test_checkpoint_resumes_to_the_bit(self, drawn, data, model, monkeypatch, tmp_path):
         advance, calls = nuts.advance, []
 
@@ -157,6 +141,42 @@ class TestRuns:
             model.sample(data[0] + 0.1, rng.poisson(2.0, 60), **SETTINGS)
         compiled = [r.getMessage() for r in caplog.records if "Finished XLA" in r.getMessage()]
         assert compiled == []
+
+
+@pytest.mark.filterwarnings("ignore::bayesglm.exceptions.SamplingWarning")
+def test_interruption_keeps_what_was_drawn(drawn, data, model, monkeypatch):
+    advance, calls = nuts.advance, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return advance(*args)
+
+    monkeypatch.setattr(nuts, "advance", interrupted)
+    tree = model.sample(*data, **SETTINGS)
+    assert tree.attrs["complete"] == 0
+    kept = coef_of(tree)
+    assert kept.shape == (2, 50, 2)  # two pieces of 100, of which 150 are warm-up
+    assert np.array_equal(kept, coef_of(drawn[1])[:, :50])
+
+
+@pytest.mark.filterwarnings("ignore::bayesglm.exceptions.SamplingWarning")
+def test_starts_of_no_probability_do_no_harm():
+    """With an identity link some starts have a negative mean, and a density of zero."""
+    rng = np.random.default_rng(5)
+    X = rng.uniform(size=(60, 2))
+    y = rng.poisson(0.1 + 0.3 * X.sum(axis=1))
+    model = GLM("Poisson", "identity", regularizer="Ridge", regularizer_strength=0.1)
+    tree = model.sample(X, y, **SETTINGS)
+    design = np.column_stack([X, np.ones(60)])
+    theta = np.append(model.coef_, model.intercept_)
+    around = rng.multivariate_normal(theta, model.covariance_, 1000)
+    assert ((around @ design.T).min(axis=1) < 0).mean() > 0.5  # of starts, half are there
+    draws = tree["posterior"].to_dataset()
+    mean = coef_of(tree) @ X.T + np.asarray(draws["intercept"])[..., None]
+    assert mean.min() > 0
+    assert np.isfinite(tree["sample_stats"]["lp"]).all()
 
 
 def test_a_fit_forgets_the_posterior(data, model):

@@ -147,7 +147,7 @@ class LogPosterior(AbstractTarget):
         """Return the densities of the responses ``index``, for priors that do not tie them."""
         K, index = self.num_problems, jnp.asarray(index)
         column = lambda a: a if a is None or a.shape[1] != K else a[:, index]
-        rows, likelihood = self.rows, self.likelihood
+        rows, likelihood = self.rows.gathered(), self.likelihood
         entries = lambda tree: take_entries(tree, index, K)
         return LogPosterior(
             Likelihood(

@@ -67,6 +67,10 @@ class Rows(eqx.Module):
             return of_block(self)
         return _accumulate(lambda i: of_block(self.slice(i)), -(-self.num_rows // self.block))
 
+    def gathered(self) -> Rows:
+        """Return rows whose arrays are all in memory: these."""
+        return self
+
     def take(self, indices: Any) -> Rows:
         """Rows ``indices`` as one block."""
         X, y, weight, offset = jax.tree.map(
@@ -151,6 +155,13 @@ class StreamedRows(eqx.Module):
         """Add up ``of_block(rows)`` over the blocks of all chunks; see `Rows.sum`."""
         of_chunk = lambda i: self.slice(i).sum(of_block)
         return _accumulate(of_chunk, -(-self.num_rows // self.chunk))
+
+    def gathered(self) -> Rows:
+        """Return rows whose arrays are all in memory: a copy."""
+        host, n = _HOSTED[int(self.number)], int(self.num_rows)
+        found = host.fetch(slice(0, n), -(-n // self.block) * self.block)
+        X, y, weight, offset = [*map(jnp.asarray, found), None][:4]
+        return Rows(X, y, weight, offset, self.num_rows, self.block)
 
     def take(self, indices: Any) -> Rows:
         """Rows ``indices`` as one block."""

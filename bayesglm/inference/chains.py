@@ -88,7 +88,7 @@ def run(
         pieces, stored = checkpoint.load()
         state = stored if pieces else state
     if state is None:
-        state = nuts.start(keys, size, settings)
+        state = nuts.start(target, keys, size, settings)
     warm = int(np.asarray(state.i).max()) - sum(len(piece.lp) for piece in pieces)
     skip = max(settings.num_warmup - warm, 0)
     done, total = sum(len(piece.lp) for piece in pieces), skip + num_samples

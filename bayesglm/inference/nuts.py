@@ -25,7 +25,8 @@ from bayesglm.inference.target import AbstractTarget, potential
 
 LONGEST_PIECE = 100  # transitions between two looks from outside
 FIRST_STEP_SIZE = 0.5
-UNKNOWN_ENERGY = 1e6  # of a start: above any other, so that the first transition leaves it
+UNKNOWN_ENERGY = 1e100  # of a start: above any other, so that the first transition leaves it
+SMALLER_RADII = (0.3, 0.1, 0.0)  # of starts where the density is zero
 
 
 class Settings(eqx.Module):
@@ -92,16 +93,15 @@ def _kernels(settings: Settings, D: int) -> tuple[Any, Any]:
     return start, transition
 
 
-@eqx.filter_jit
-def start(keys: Any, D: int, settings: Settings) -> Any:
+def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
     """States of chains before their first transition, at standard normal positions.
 
-    Nothing is evaluated: the gradient is that of the standard normal distribution which a whitened
-    target resembles, and the energy so high that the first transition, which belongs to warm-up,
-    is certain to leave. So a start where the density is zero does no harm.
+    A position where the density is zero is moved towards the center until a transition leaves it.
 
     Parameters
     ----------
+    target
+        Whitened target of B problems.
     keys
         Random keys, shape (chains, B, 2).
     D
@@ -113,17 +113,42 @@ def start(keys: Any, D: int, settings: Settings) -> Any:
     -------
     NumPyro's states, their arrays of shape (chains, B, ...).
     """
+    radius = np.ones(keys.shape[:2])
+    for smaller in SMALLER_RADII:
+        state = place(keys, jnp.asarray(radius), D, settings)
+        _, first = advance(target, state, jnp.asarray(1), settings)
+        stuck = np.asarray(first.lp[0]) < -0.5 * UNKNOWN_ENERGY
+        if not stuck.any():
+            return state
+        radius = np.where(stuck, smaller, radius)
+    return place(keys, jnp.asarray(radius), D, settings)
+
+
+@eqx.filter_jit
+def place(keys: Any, radius: Any, D: int, settings: Settings) -> Any:
+    """States at normal positions with these standard deviations, shape (chains, B).
+
+    Nothing is evaluated: the gradient is that of the standard normal distribution which a whitened
+    target resembles, and the energy so high that the first transition, which belongs to warm-up,
+    leaves for any position where the density is not zero.
+    """
     from numpyro.infer.util import ParamInfo
 
     begin, _ = _kernels(settings, D)
 
-    def one(key):
-        place, move = jax.random.split(key)
-        z = jax.random.normal(place, (D,))
+    def one(key, radius):
+        where, move = jax.random.split(key)
+        z = radius * jax.random.normal(where, (D,))
         info = ParamInfo(z, jnp.asarray(UNKNOWN_ENERGY), z)
         return begin(info, model_args=(None,), rng_key=move)
 
-    return jax.vmap(jax.vmap(one))(keys)
+    return jax.vmap(jax.vmap(one))(keys, radius)
+
+
+def structure(keys: Any, D: int, settings: Settings) -> Any:
+    """Tree structure of a state."""
+    radius = jnp.ones(keys.shape[:2])
+    return jax.tree.structure(jax.eval_shape(lambda k, r: place(k, r, D, settings), keys, radius))
 
 
 @eqx.filter_jit

@@ -64,6 +64,7 @@ class FittedData:
             coordinates="columns",
             held_responses=held,
         )
+        model = replace(model, rows=model.rows.gathered())  # they are addressed one by one
         if self.choices.observations.scale_estimator == "none":
             return model
         return model.with_scale(np.where(np.isfinite(self.scale), self.scale, 1.0))

@@ -35,6 +35,8 @@ class Posterior:
         Numbers (K,) that random numbers go by: a response's own do not depend on its neighbours.
     around
         Laplace's approximation where the fit's curvature is that of the posterior, else None.
+    source
+        What the rows are fetched from, kept alive here; None where they are in memory.
     """
 
     density: LogPosterior
@@ -42,6 +44,7 @@ class Posterior:
     at_mode: bool
     responses: np.ndarray
     around: laplace.Gaussian | None
+    source: Any = None
 
     def take(self, index: np.ndarray) -> Posterior:
         """Return the posteriors of some responses, where they are independent."""
@@ -124,7 +127,7 @@ def log_posterior(
     elif not prior.has_mode:
         around = laplace.separately(density, start)
     at_mode = exact or not prior.smooth
-    return Posterior(density, start, at_mode, np.arange(len(start)), around)
+    return Posterior(density, start, at_mode, np.arange(len(start)), around, model.source)
 
 
 def _approximation(model: Assembled, fit: fitting.Fit, start: Any) -> laplace.Gaussian:

@@ -70,7 +70,7 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
     D = first.shape[1]
     keys = chains.random_keys(options.seed, options.num_chains, posterior.problems)
     white = around.whiten(target)
-    structure = jax.tree.structure(jax.eval_shape(lambda k: nuts.start(k, D, settings), keys))
+    structure = nuts.structure(keys, D, settings)
     state = options.state and jax.tree.unflatten(structure, options.state)
     checkpoint = None
     if options.checkpoint is not None:
