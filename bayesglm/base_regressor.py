@@ -224,8 +224,7 @@ class BaseRegressor(
             If the solver stopped before the gradient was small.
         """
         with jax.enable_x64(True), exhaustion_as_memory_error():
-            fit, *_ = self._fit(X, y, init_params, sample_weight, offset)
-        report.report_convergence(fit, self.n_iter_)
+            self._fit(X, y, init_params, sample_weight, offset)
         return self
 
     def _fit(self, X, y, init_params, sample_weight, offset, adjust=lambda choices: choices):

@@ -46,7 +46,7 @@ def test_predictions_of_few_rows(kind):
     model = fitted(kind)
     few, all_rows = model.predict(X[:1]), model.predict(X)
     if few.dtype.kind == "f":
-        few, all_rows = few.round(12), all_rows.round(12)
+        few, all_rows = few.round(9), all_rows.round(9)  # sums in another order
     np.testing.assert_array_equal(few, all_rows[:1])
     assert model.predict(X[:0]).shape == (0, *KINDS[kind][4][1:])
 

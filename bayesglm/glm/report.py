@@ -44,41 +44,45 @@ def report_fit(
     -----
     PerfectSeparationWarning
         If estimates are infinite.
+    ConvergenceWarning
+        If others stopped short of their optimum.
     DataWarning
         If the dispersion means nothing, or a penalty alone decides some coefficients.
     """
     report_dispersion(choices.observations, data, scale, ~fit.silent)
+    separated: list[int] = []
     if model.penalty.penalty.is_zero:
         scale = model.host.scale
-        report_separation(choices, data, fit.params, covariance, scale)
+        separated = report_separation(choices, data, fit.params, covariance, scale)
     else:
         report_undetermined(data, choices.feature_mask, choices.fit_intercept)
+    report_convergence(fit, separated)
 
 
-def report_convergence(fit: Fit, num_steps: int) -> None:
-    """Warn of responses that stopped short of their optimum.
+def report_convergence(fit: Fit, separated: list[int]) -> None:
+    """Warn of responses that stopped short of their optimum, unless that is at infinity.
 
     Parameters
     ----------
     fit
         Where the solver stopped.
-    num_steps
-        Steps that it took.
+    separated
+        Responses whose optimum is at infinity.
 
     Warns
     -----
     ConvergenceWarning
         With the largest gradient, in units of the score.
     """
-    failed = np.flatnonzero(~fit.converged)
+    failed = np.setdiff1d(np.flatnonzero(~fit.converged), separated)
     if not failed.size:
         return
     which = "" if fit.converged.size == 1 else f" for responses {failed[:10].tolist()}"
     scaled = fit.residual[failed] / np.where(np.isfinite(fit.unit), fit.unit, np.nan)[failed]
     size = "not finite" if np.isnan(scaled).any() else f"{scaled.max():.1e}"
     warn_user(
-        f"The fit did not converge{which}: after {num_steps} steps the scaled gradient is "
-        f"{size}. Raise `maxiter` in `solver_kwargs`, rescale the features, choose "
+        f"The fit did not converge{which}: after {max(1, fit.num_steps)} steps the scaled "
+        f"gradient is {size}. Raise `maxiter` in `solver_kwargs`, rescale the features, choose "
         "solver_name='Newton', or strengthen the regularizer.",
         ConvergenceWarning,
     )

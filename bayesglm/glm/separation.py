@@ -42,7 +42,7 @@ def report_separation(
     params: GLMParams,
     covariance: np.ndarray | None,
     column_scale: np.ndarray,
-) -> None:
+) -> list[int]:
     """Warn of responses that the features separate; of very many features it is not known.
 
     Parameters
@@ -56,13 +56,17 @@ def report_separation(
     column_scale
         Spread of each column, shape (p,).
 
+    Returns
+    -------
+    The responses.
+
     Warns
     -----
     PerfectSeparationWarning
         If the estimates are infinite, naming the columns.
     """
     if len(params.coef) > WIDEST_CHECK:
-        return
+        return []
     mask = np.ones(params.coef.shape, bool)
     if choices.feature_mask is not None:
         mask = choices.feature_mask.reshape(mask.shape)
@@ -73,7 +77,7 @@ def report_separation(
         found = _separated_responses(choices, data, params, covariance, mask & unsure)
     directions = {k: d for k, d in found if d is not None and np.any(d)}
     if not directions:
-        return
+        return []
     strength = np.max([np.abs(d) / np.abs(d).max() for d in directions.values()], axis=0)
     names = [name for name, s in zip(data.design.labels, strength, strict=True) if s > 1e-6]
     which = f" of responses {list(directions)[:10]}" if data.y.shape[1] > 1 else ""
@@ -84,6 +88,7 @@ def report_separation(
         "Prior(numpyro.distributions.StudentT(3, 0, 2.5)), or leave the columns out.",
         PerfectSeparationWarning,
     )
+    return list(directions)
 
 
 def _unsure_responses(
