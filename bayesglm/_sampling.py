@@ -45,7 +45,8 @@ class Sampling:
     ) -> Any:
         r"""Draw from the posterior: the likelihood times the prior that the regularizer is.
 
-        Also fits the model, so that ``coef_`` and all else that `fit` sets is there.
+        Also fits the model, so that ``coef_`` and all else that `fit` sets is there; under priors
+        without a mode (`Horseshoe`, a strength that is sampled), ``coef_`` is the posterior mean.
 
         Parameters
         ----------
@@ -139,6 +140,7 @@ class Sampling:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", PerfectSeparationWarning)
+                warnings.filterwarnings("ignore", message="The dispersion")  # it is sampled
                 fit, model, data = self._fit(X, y, None, sample_weight, offset, adjust)
         except PerfectSeparationWarning as separation:
             raise ValueError(f"The posterior is improper. {separation}") from None
@@ -158,6 +160,8 @@ class Sampling:
         one = self._validator.y_ndim == 1
         trailing = self._trailing(target.density.num_problems)
         named = posterior.named(target.density, drawn.theta, trailing, one)
+        if not target.density.prior.has_mode:
+            self._keep_means(named)
         if not given(self, "fit_intercept"):
             del named["intercept"]
         alone = one or target.joint
@@ -192,6 +196,15 @@ class Sampling:
         self.posterior_ = posterior.to_datatree(groups, labels, attributes, drawn.state)
         diagnostics.warn_of(self.diagnostics_)
         return self.posterior_
+
+    def _keep_means(self, named: dict[str, np.ndarray]) -> None:
+        """Replace the fit by posterior means where the posterior has no mode worth the name."""
+        mean = {name: array.mean(axis=(0, 1)) for name, array in named.items()}
+        self._coef = mean["coef"].reshape(self._coef.shape)
+        self._intercept = mean["intercept"].reshape(self._intercept.shape)
+        if "scale" in mean:
+            self._scale = np.reshape(mean["scale"], self._scale.shape)
+        self._covariance = None
 
     def _data_groups(self, data: Any) -> dict[str, dict[str, np.ndarray]]:
         """Responses and features, if they are not too large to keep."""

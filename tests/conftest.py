@@ -1,6 +1,7 @@
 """Shared by all tests: fixed seeds, no windows, no deadlines on compiled code."""
 
 import os
+import re
 
 import hypothesis
 import numpy as np
@@ -9,6 +10,38 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 hypothesis.settings.register_profile("bayesglm", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bayesglm")
+
+
+# Nearly all the time of a test is compilation. These are the longest of tests that say the same of
+# several families, priors or solvers: they run with `-m slow`, their siblings by default.
+LONG = (
+    r"test_density_and_gradient_of_every_family\[(?!Poisson|Gaussian\])",
+    r"test_density_and_gradient_under_every_prior\[(?!ridge|lasso|Student-t\])",
+    r"test_fit_is_the_mode_under_a_ridge\[(?!Poisson|Gaussian\])",
+    r"test_fit_is_the_mode_of_gamma\[(?!ridge|lasso\])",
+    r"test_negative_binomial_with_its_dispersion",
+    r"test_check_estimator\[Gaussian-ridge\]",
+    r"test_two_processes_give_the_scores_of_one",
+    r"test_streamed_rows_give_the_same_fit\[(?!plain)",
+    r"test_smooth_solvers_reach_newtons_optimum\[",
+    r"test_proximal_solvers_reach_the_same_zeros\[",
+    r"test_simulation.py.*\[(NegativeBinomial|Gamma)\]",
+    r"test_families_that_numpyro_lacks_have_a_distribution_all_the_same",
+    r"test_other_vector_priors_are_smooth_and_have_no_prox",
+    r"test_update_iterated_is_fit\[LBFGS\]",
+    r"test_peers.py.*(probit|cloglog)",
+    r"test_a_few_data\[(?!Poisson|Gaussian)",
+    r"test_golden.py.*(logit_breastcancer|grouplasso|enet)",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark long tests as slow before slow tests are left out."""
+    pattern = re.compile("|".join(LONG))
+    for item in items:
+        if pattern.search(item.nodeid):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
