@@ -160,7 +160,7 @@ class Sampling:
         one = self._validator.y_ndim == 1
         trailing = self._trailing(target.density.num_problems)
         named = posterior.named(target.density, drawn.theta, trailing, one)
-        if not target.density.prior.has_mode:
+        if target.density.prior.sizes(self._coef.shape):  # it has parameters of its own
             self._keep_means(named)
         if not given(self, "fit_intercept"):
             del named["intercept"]
@@ -198,7 +198,7 @@ class Sampling:
         return self.posterior_
 
     def _keep_means(self, named: dict[str, np.ndarray]) -> None:
-        """Replace the fit by posterior means where the posterior has no mode worth the name."""
+        """Replace the fit, which knows nothing of the prior's own parameters, by means."""
         mean = {name: array.mean(axis=(0, 1)) for name, array in named.items()}
         self._coef = mean["coef"].reshape(self._coef.shape)
         self._intercept = mean["intercept"].reshape(self._intercept.shape)
