@@ -110,6 +110,6 @@ def run(
 
 def _joined(pieces: list[nuts.Transitions], skip: int, total: int) -> nuts.Transitions:
     """All transitions after the first ``skip``, as one."""
-    if not pieces:
-        raise KeyboardInterrupt
+    if sum(len(piece.lp) for piece in pieces) <= skip:
+        raise KeyboardInterrupt("interrupted in warm-up: nothing had been drawn")
     return jax.tree.map(lambda *parts: np.concatenate(parts)[skip:total], *pieces)
