@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from bayesglm import posterior
 from bayesglm._parameters import given
-from bayesglm._sampling import _check_counts, read_seed
+from bayesglm._sampling import check_counts, read_seed
 from bayesglm.glm.assemble import assemble
 from bayesglm.glm.memory import exhaustion_as_memory_error, refuse_too_large
 from bayesglm.intervals.table import term_index
@@ -133,7 +133,7 @@ class Priors:
         Gabry, Simpson, Vehtari, Betancourt and Gelman (2019), Visualization in Bayesian workflow,
         *J. R. Statist. Soc. A* 182, 389.
         """
-        _check_counts(num_samples=num_samples)
+        check_counts(num_samples=num_samples)
         seed = read_seed(random_state)
         with jax.enable_x64(True), exhaustion_as_memory_error():
             twin, beliefs = self._beliefs(X, y, scale_prior, sample_weight, offset)
@@ -151,7 +151,8 @@ class Priors:
         if y is None:
             del groups["observed_data"]
         attributes = {"inference_library": "bayesglm", "seed": seed}
-        return posterior.to_datatree(groups, _dimension_labels(twin, beliefs), attributes)
+        labels = twin._dimension_labels() | {"obs_id": np.arange(len(beliefs.data.y))}
+        return posterior.to_datatree(groups, labels, attributes)
 
     def _beliefs(self, X, y, scale_prior, sample_weight, offset) -> tuple[Any, Beliefs]:
         """Read the data with a copy of this estimator, and put the model together."""
@@ -229,31 +230,21 @@ def _refuse_flat(estimator: Any, beliefs: Beliefs, intercept_prior: Any) -> None
 
 def _groups(estimator, beliefs, params, scale, own, drawn) -> dict[str, dict[str, np.ndarray]]:
     """Arrays in ArviZ's layout, as one chain."""
-    p, K = beliefs.shape[:2]
-    trailing, one = estimator._trailing(K), estimator._validator.y_ndim == 1
-    by_response = lambda a: a[:, 0] if one else a
-    named = {"coef": params.coef.reshape(-1, p, *trailing)}
-    if given(estimator, "fit_intercept"):
-        named["intercept"] = params.intercept.reshape(-1, *trailing)
-    if beliefs.scale is not None:
-        named["scale"] = by_response(scale)
-    named |= {name: by_response(value) for name, value in own.items()}
+    one = estimator._validator.y_ndim == 1
+    scale = None if beliefs.scale is None else scale[None]
+    own = {name: value[None] for name, value in own.items()}
+    trailing = estimator._trailing(beliefs.shape[1])
+    named = posterior.in_user_shapes(
+        params.coef[None], params.intercept[None], scale, own, trailing, one
+    )
+    if not given(estimator, "fit_intercept"):
+        del named["intercept"]
     squeeze = lambda a: a[..., 0] if one else a
     return {
-        "prior": {name: value[None] for name, value in named.items()},
+        "prior": named,
         "prior_predictive": {"y": squeeze(drawn)[None]},
         "observed_data": {"y": squeeze(np.asarray(beliefs.data.y))},
     }
-
-
-def _dimension_labels(estimator: Any, beliefs: Beliefs) -> dict[str, list]:
-    """Labels of the dimensions, by name."""
-    labels = {"feature": list(estimator._labels), "obs_id": list(range(len(beliefs.data.y)))}
-    if estimator._response_labels() is not None:
-        labels["response"] = list(estimator._response_labels())
-    if estimator._class_labels() is not None:
-        labels["class"] = estimator._class_labels()
-    return labels
 
 
 def _table(estimator: Any, beliefs: Beliefs) -> Any:

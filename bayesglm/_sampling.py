@@ -109,7 +109,7 @@ class Sampling:
         ----------
         Gelman et al. (2013), *Bayesian Data Analysis*, 3rd ed., chapters 11 and 12.
         """
-        _check_counts(num_samples=num_samples, num_chains=num_chains)
+        check_counts(num_samples=num_samples, num_chains=num_chains)
         if method not in posterior.METHODS:
             raise ValueError(
                 f"`method` must be one of {sorted(posterior.METHODS)}; got {method!r}."
@@ -169,11 +169,7 @@ class Sampling:
         if earlier is not None:
             named = posterior.after(earlier, "posterior", named)
             stats = posterior.after(earlier, "sample_stats", stats)
-        labels = {"feature": list(self._labels)}
-        if not one:
-            labels["response"] = self._response_labels()
-        if self._class_labels() is not None:
-            labels["class"] = self._class_labels()
+        labels = self._dimension_labels()
         self.diagnostics_ = diagnostics.diagnose(
             named,
             stats,
@@ -190,12 +186,22 @@ class Sampling:
             "reason": drawn.reason,
             "seed": options.seed,
             "complete": int(drawn.complete),
+            **({} if (k := drawn.pareto_k) is None else {"largest_pareto_k": float(np.max(k))}),
         }
         groups = {"posterior": named, "sample_stats": stats, **self._data_groups(data)}
         labels["obs_id"] = np.arange(len(data.y))
         self.posterior_ = posterior.to_datatree(groups, labels, attributes, drawn.state)
         diagnostics.warn_of(self.diagnostics_)
         return self.posterior_
+
+    def _dimension_labels(self) -> dict[str, list]:
+        """Labels of the dimensions that parameters have, by name."""
+        labels = {
+            "feature": self._labels,
+            "response": self._response_labels(),
+            "class": self._class_labels(),
+        }
+        return {name: list(values) for name, values in labels.items() if values is not None}
 
     def _keep_means(self, named: dict[str, np.ndarray]) -> None:
         """Replace the fit, which knows nothing of the prior's own parameters, by means."""
@@ -207,11 +213,18 @@ class Sampling:
         self._covariance = None
 
     def _data_groups(self, data: Any) -> dict[str, dict[str, np.ndarray]]:
-        """Responses and features, if they are not too large to keep."""
-        y = data.y if self._validator.y_ndim == 2 else data.y[:, 0]
-        groups = {"observed_data": {"y": np.asarray(y)}}
+        """Responses, NaN where missing; and features, if they are not too large to keep."""
+        one = self._validator.y_ndim == 1
+        as_user = lambda a: np.asarray(a[:, 0] if one else a)
+        weight = np.broadcast_to(data.weight, data.y.shape)
+        groups = {"observed_data": {"y": as_user(np.where(weight > 0, data.y, np.nan))}}
         if data.design.array.nbytes <= LARGEST_DATA:
-            groups["constant_data"] = {"X": np.asarray(data.design.array)}
+            constant = groups["constant_data"] = {"X": np.asarray(data.design.array)}
+            if not np.isin(weight, (0.0, 1.0)).all():
+                constant["sample_weight"] = as_user(weight)
+            if data.offset is not None:
+                shape = (*data.y.shape, *self._coef.shape[2:])
+                constant["offset"] = as_user(np.broadcast_to(data.offset, shape))
         return groups
 
 
@@ -244,7 +257,7 @@ def read_seed(random_state: Any) -> int:
     )
 
 
-def _check_counts(**counts: Any) -> None:
+def check_counts(**counts: Any) -> None:
     """Raise unless every count is a positive whole number."""
     for name, value in counts.items():
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -14,9 +14,16 @@ from sklearn.utils.validation import validate_data
 from bayesglm import _streaming as streaming
 from bayesglm import intervals, links, observation_models, solvers
 from bayesglm import regularizer as regularizers
+from bayesglm._calibration import Calibration
+from bayesglm._coefficients import Coefficients
 from bayesglm._comparison import Comparison
+from bayesglm._cross_validation import CrossValidation
+from bayesglm._effects import Effects
 from bayesglm._fitted import FittedValues
 from bayesglm._parameters import Resolved, StoredParameters, given, read_flag, read_settings
+from bayesglm._plots import Plotted
+from bayesglm._posterior_draws import PosteriorDraws
+from bayesglm._posterior_predictions import PosteriorPredictions
 from bayesglm._predictions import Predictions
 from bayesglm._priors import Priors
 from bayesglm._processes import refuse_fork
@@ -35,6 +42,13 @@ WIDEST_NEWTON = 2000  # parameters of one response: beyond, a Hessian costs more
 class BaseRegressor(
     Sampling,
     Priors,
+    Coefficients,
+    PosteriorPredictions,
+    CrossValidation,
+    Effects,
+    Calibration,
+    Plotted,
+    PosteriorDraws,
     Uncertainty,
     Comparison,
     Predictions,
@@ -363,25 +377,6 @@ class BaseRegressor(
             state = streaming.update(self, current, state, X, y, None, sample_weight, offset)
             self._stream = state
         return self
-
-    # Reporting
-
-    def summary(self, level: float = 0.95) -> Any:
-        """Coefficient table as a DataFrame, one row per term (and response).
-
-        Parameters
-        ----------
-        level
-            Coverage of the Wald intervals, in (0, 1): Student's t with ``dof_resid_`` degrees of
-            freedom where the dispersion is estimated from residuals, normal otherwise. After a
-            penalised fit they describe the penalised likelihood near its mode.
-
-        Returns
-        -------
-        Columns estimate, std_error, statistic, p_value, lower, upper.
-        """
-        self._require_fitted()
-        return intervals.summarize(self, level)
 
 
 def _resolve_observations(spec: Any) -> Any:

@@ -291,9 +291,7 @@ def data_scales(choices: Choices, data: Data, rows: Rows | StreamedRows) -> dict
     if all(getattr(part, "distribution", part) is not None for part in parts):
         return {}
     _, scale = column_moments(rows, centered=True)
-    weight = data.weight / data.weight.sum(axis=0)
-    center = (weight * data.y).sum(axis=0)
-    spread = np.sqrt((weight * (data.y - center) ** 2).sum(axis=0))
+    center, spread = data.response_moments
     gaussian = type(choices.observations).__name__ == "GaussianObservations"
     identity = choices.link.__name__ == "identity"
     latent = 1.6 if choices.link.__name__ == "norm_cdf" else 1.0

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
-from bayesglm.glm.params import GLMParams
+from bayesglm.glm.params import GLMParams, pack, unpack
 from bayesglm.inference.target import AbstractTarget, columns_of_hessian
 from bayesglm.regularizer.sampled import take_entries
 
@@ -74,7 +74,7 @@ class LogPosterior(AbstractTarget):
     @property
     def num_main(self) -> int:
         """Number of coefficients and intercepts of one response."""
-        return self._flat(self.movable).shape[1]
+        return pack(self.movable).shape[1]
 
     @property
     def size(self) -> int:
@@ -85,44 +85,32 @@ class LogPosterior(AbstractTarget):
     def _sizes(self) -> dict[str, int]:
         return self.prior.sizes(self.movable.coef.shape)
 
-    def _flat(self, params: GLMParams) -> Any:
-        """Coefficients and intercepts as an array (K, num_main)."""
-        stacked = jnp.concatenate([params.coef, params.intercept[None]])
-        return jnp.moveaxis(stacked, 1, 0).reshape(stacked.shape[1], -1)
-
-    def _unflat(self, main: Any) -> GLMParams:
-        K, *classes = self.movable.intercept.shape
-        stacked = jnp.moveaxis(main.reshape(K, -1, *classes), 0, 1)
-        return GLMParams(stacked[:-1], stacked[-1])
-
     @property
     def free(self) -> Any:
         """True where a coordinate means something, shape (K, D)."""
-        own = self._flat(self.movable)
+        own = pack(self.movable)
         return jnp.pad(own, ((0, 0), (0, self.size - own.shape[1])), constant_values=True)
 
     def vector(self, params: GLMParams, scale: Any) -> Any:
         """Coordinates (K, D) of parameters of the user's columns and a dispersion (K,)."""
         user = GLMParams(jnp.asarray(params.coef), jnp.asarray(params.intercept))
         raw = self.prior.raw(user, self.standardization)
-        parts = [self._flat(raw)]
+        parts = [pack(raw)]
         if self.scale_prior is not None:
             parts.append(jnp.log(jnp.asarray(scale))[:, None])
         start = self.prior.start(self.movable.coef.shape)
-        parts += [jnp.broadcast_to(start[name], (self.num_problems, n)) for name, n in self._items]
+        parts += [
+            jnp.broadcast_to(start[name], (self.num_problems, n)) for name, n in self._sizes.items()
+        ]
         return jnp.where(self.free, jnp.concatenate(parts, axis=1), 0.0)
-
-    @property
-    def _items(self) -> list[tuple[str, int]]:
-        return list(self._sizes.items())
 
     def _split(self, theta: Any) -> tuple[GLMParams, Any, dict[str, Any]]:
         """Raw coefficients, log dispersion (K,) or None, and the prior's parameters."""
-        main = self._unflat(theta[:, : self.num_main])
+        main = unpack(theta[:, : self.num_main], self.movable.intercept.shape[1:])
         at, log_scale, own = self.num_main, None, {}
         if self.scale_prior is not None:
             log_scale, at = theta[:, at], at + 1
-        for name, size in self._items:
+        for name, size in self._sizes.items():
             own[name], at = theta[:, at : at + size], at + size
         return main, log_scale, own
 

@@ -17,7 +17,7 @@ from bayesglm.glm.likelihood import (
     unpack_grams,
     values,
 )
-from bayesglm.glm.params import GLMParams
+from bayesglm.glm.params import GLMParams, pack, unpack
 from bayesglm.glm.rows import Rows, StreamedRows
 from bayesglm.solvers.composite import AbstractProblem, Evaluation, Traits
 from bayesglm.solvers.curvature import positive_solve, restrict
@@ -51,15 +51,11 @@ class GLMProblem(AbstractProblem):
 
     def pack(self, params: GLMParams) -> Any:
         """Parameters as an array (K, D); NumPy's stay so."""
-        module = jnp if isinstance(params.coef, jax.Array) else np
-        stacked = module.concatenate([params.coef, params.intercept[None]])
-        return module.moveaxis(stacked, 1, 0).reshape(self.trailing[0], -1)
+        return pack(params, jnp if isinstance(params.coef, jax.Array) else np)
 
     def unpack(self, theta: Any) -> GLMParams:
         """Invert `pack`."""
-        K, *classes = self.trailing
-        stacked = jnp.moveaxis(theta.reshape(K, -1, *classes), 0, 1)
-        return GLMParams(stacked[:-1], stacked[-1])
+        return unpack(theta, self.trailing[1:])
 
     @property
     def free(self) -> Any:

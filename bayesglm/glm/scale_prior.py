@@ -37,7 +37,7 @@ class ScalePrior(eqx.Module):
         return self.distribution.log_prob(root) + 0.5 * log_scale - math.log(2.0)
 
 
-def default_scale_prior(observations: Any, y: np.ndarray, weight: np.ndarray) -> ScalePrior:
+def default_scale_prior(observations: Any, center: np.ndarray, spread: np.ndarray) -> ScalePrior:
     """Return an exponential distribution whose mean is the size that the data make possible.
 
     That is the standard deviation of the responses for Gaussian and Student-t ones; elsewhere the
@@ -47,17 +47,14 @@ def default_scale_prior(observations: Any, y: np.ndarray, weight: np.ndarray) ->
     ----------
     observations
         The observation model.
-    y, weight
-        Responses and weights, shape (n, K).
+    center, spread
+        Mean and standard deviation of each response, shape (K,).
     """
     from numpyro import distributions as dist
 
-    weight = weight / weight.sum(axis=0)
-    center = (weight * np.where(weight > 0, y, 0.0)).sum(axis=0)
-    variance = (weight * (np.where(weight > 0, y, center) - center) ** 2).sum(axis=0)
     real = np.isinf(observations.mean_range[0])
     if real:
-        size = np.sqrt(variance)
+        size = spread
     else:
         unit = np.asarray(observations.variance(jnp.asarray(center), jnp.ones_like(center)))
         small = np.asarray(observations.variance(jnp.asarray(center), jnp.full_like(center, 1e-9)))

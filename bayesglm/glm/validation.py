@@ -40,6 +40,13 @@ class Data:
         """Sum of weights of each response, shape (K,)."""
         return np.broadcast_to(self.weight.sum(axis=0), self.y.shape[1]).astype(float)
 
+    @property
+    def response_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each response, weighted, shapes (K,)."""
+        weight = self.weight / self.weight.sum(axis=0)
+        mean = (weight * self.y).sum(axis=0)
+        return mean, np.sqrt((weight * (self.y - mean) ** 2).sum(axis=0))
+
 
 @dataclass(frozen=True)
 class GLMValidator:

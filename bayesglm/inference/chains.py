@@ -33,11 +33,6 @@ class Run:
     state: Any
     complete: bool
 
-    @property
-    def num_draws(self) -> int:
-        """Draws of each chain."""
-        return len(self.transitions.lp)
-
 
 def random_keys(seed: int, num_chains: int, problems: Any) -> Any:
     """Random keys (chains, problems, 2): none depends on how many chains or problems there are."""
@@ -89,9 +84,9 @@ def run(
         state = stored if pieces else state
     if state is None:
         state = nuts.start(target, keys, size, settings)
-    warm = int(np.asarray(state.i).max()) - sum(len(piece.lp) for piece in pieces)
-    skip = max(settings.num_warmup - warm, 0)
-    done, total = sum(len(piece.lp) for piece in pieces), skip + num_samples
+    done = sum(len(piece.lp) for piece in pieces)
+    skip = max(settings.num_warmup - (int(np.asarray(state.i).max()) - done), 0)
+    total = skip + num_samples
     complete = True
     try:
         while done < total:

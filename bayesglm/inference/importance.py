@@ -159,3 +159,12 @@ def pareto_smooth(log_ratio: Any) -> tuple[np.ndarray, np.ndarray]:
     k = np.where(spread < 1e-9, 0.0, shape)
     smoothed = smoothed - np.logaddexp.reduce(smoothed, axis=1, keepdims=True)
     return smoothed.T, np.where(np.isnan(k), np.inf, k)
+
+
+def systematic_resample(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return indices (draws, B) of a systematic resample, shuffled."""
+    S, B = log_weight.shape
+    cumulative = np.cumsum(np.exp(log_weight), axis=0)
+    points = (rng.uniform(size=B) + np.arange(S)[:, None]) / S * cumulative[-1]
+    index = np.stack([np.searchsorted(cumulative[:, b], points[:, b]) for b in range(B)], axis=1)
+    return rng.permuted(np.minimum(index, S - 1), axis=0)

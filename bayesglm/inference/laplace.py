@@ -33,6 +33,10 @@ class Gaussian(eqx.Module):
     center: Any
     factor: Any
 
+    def theta(self, z: Any) -> np.ndarray:
+        """Where whitened draws (..., B, D) are, in the target's own coordinates; NumPy."""
+        return np.asarray(self.center) + np.einsum("bij,...bj->...bi", self.factor, z)
+
     def take(self, index: Any) -> Gaussian:
         """Return the distributions of some problems."""
         return Gaussian(self.center[index], self.factor[index])

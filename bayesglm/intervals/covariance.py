@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesglm.glm import fitting
+from bayesglm.glm import fitting, memory
 from bayesglm.glm.assemble import Assembled
 from bayesglm.glm.likelihood import Standardization
 from bayesglm.solvers.curvature import SMALLEST_PIVOT
-
-LARGEST = 2**26  # numbers in the covariances of all responses, half a gigabyte
 
 
 def at_mode(
@@ -40,8 +38,8 @@ def at_mode(
     Shape (K, D, D), the intercept last; NaN for parameters that are held or not identified.
     None if it would be too large to keep.
     """
-    (p, K, *classes) = fit.params.coef.shape
-    if K * ((p + 1) * int(np.prod(classes))) ** 2 > LARGEST:
+    classes = list(fit.params.coef.shape[2:])
+    if memory.curvature_size(fit.params.coef.shape) > memory.LARGEST_CURVATURE:
         return None
     precision = fitting.posterior_precision(model, fit)
     kappa = model.loss.likelihood.observations.kernel_factor(scale)

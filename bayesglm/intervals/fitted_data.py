@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +12,8 @@ import numpy as np
 
 from bayesglm.glm.assemble import Assembled, Choices, assemble
 from bayesglm.glm.params import GLMParams
+from bayesglm.glm.params import pack as pack_params
+from bayesglm.glm.params import unpack as unpack_params
 from bayesglm.glm.validation import Data
 from bayesglm.regularizer import UnRegularized
 
@@ -94,16 +97,7 @@ class FittedData:
         )
 
 
-def pack(params: GLMParams) -> np.ndarray:
-    """Parameters as an array (K, D), the intercept last."""
-    stacked = np.concatenate([np.asarray(params.coef), np.asarray(params.intercept)[None]])
-    return np.moveaxis(stacked, 1, 0).reshape(stacked.shape[1], -1)
-
-
-def unpack(theta: np.ndarray, classes: list[int]) -> GLMParams:
-    """Invert `pack`."""
-    stacked = np.moveaxis(theta.reshape(len(theta), -1, *classes), 0, 1)
-    return GLMParams(stacked[:-1], stacked[-1])
+pack, unpack = partial(pack_params, xp=np), partial(unpack_params, xp=np)
 
 
 def hold(problem: Any, standardization: Any, parameters: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ from bayesglm.posterior.datatree import read_state as read_state
 from bayesglm.posterior.datatree import to_datatree as to_datatree
 from bayesglm.posterior.draws import Draws as Draws
 from bayesglm.posterior.draws import Options as Options
+from bayesglm.posterior.draws import in_user_shapes as in_user_shapes
 from bayesglm.posterior.draws import named as named
 from bayesglm.posterior.methods import METHODS as METHODS
 from bayesglm.posterior.methods import draw as draw

@@ -137,7 +137,7 @@ DIMENSIONS = {
     "X": ("obs_id", "feature"),
     "y": ("obs_id", "response"),
     "sample_weight": ("obs_id", "response"),
-    "offset": ("obs_id", "response"),
+    "offset": ("obs_id", "response", "class"),
     "local_scale": ("response", "feature", "class"),
     "share": ("response", "feature", "class"),
 }

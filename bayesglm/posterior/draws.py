@@ -135,12 +135,33 @@ def named(
         Whether there is one response, whose axis is left out.
     """
     coef, intercept, scale, own = place(density, theta)
+    sampled = None if density.scale_prior is None else scale
+    return in_user_shapes(coef, intercept, sampled, own, trailing, single)
+
+
+def in_user_shapes(
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    scale: np.ndarray | None,
+    own: dict[str, np.ndarray],
+    trailing: tuple[int, ...],
+    single: bool,
+) -> dict[str, np.ndarray]:
+    """Arrays as `place` returns them, by name and in the shapes that users know.
+
+    Parameters
+    ----------
+    coef, intercept, scale, own
+        As `place` returns them; no scale where it is not sampled.
+    trailing, single
+        As in `named`.
+    """
     sample_axes = coef.shape[:2]
     by_response = lambda a: a[:, :, 0] if single else a
     arrays = {
         "coef": coef.reshape(*sample_axes, coef.shape[2], *trailing),
         "intercept": intercept.reshape(*sample_axes, *trailing),
     }
-    if density.scale_prior is not None:
+    if scale is not None:
         arrays["scale"] = by_response(scale)
     return arrays | {name: by_response(value) for name, value in own.items()}

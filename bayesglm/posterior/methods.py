@@ -88,7 +88,7 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
             checkpoint=checkpoint,
         )
     kept = result.transitions
-    theta = np.asarray(around.center) + np.einsum("bij,scbj->scbi", around.factor, kept.z)
+    theta = around.theta(kept.z)
     swap = lambda a: np.swapaxes(a, 0, 1)
     depth = np.ceil(np.log2(kept.n_steps + 1)).astype(int)
     stats = {
@@ -128,23 +128,14 @@ def sample_laplace(posterior: Posterior, options: Options) -> Draws:
     z, stats = np.asarray(weighted.z), {"lp": np.asarray(weighted.lp)}
     if options.resample:
         rng = np.random.default_rng(options.seed)
-        index = _systematic(log_weight, rng)
+        index = importance.systematic_resample(log_weight, rng)
         z = np.take_along_axis(z, index[..., None], axis=0)
         stats = {"lp": np.take_along_axis(stats["lp"], index, axis=0)}
     else:
         stats["log_weight"] = log_weight
-    theta = np.asarray(around.center) + np.einsum("bij,sbj->sbi", around.factor, z)
+    theta = around.theta(z)
     theta = theta.reshape(1, count, *posterior.start.shape)
     return Draws(theta, {n: v[None] for n, v in stats.items()}, "laplace", pareto_k=k)
-
-
-def _systematic(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return indices (draws, B) of a systematic resample, shuffled."""
-    S, B = log_weight.shape
-    cumulative = np.cumsum(np.exp(log_weight), axis=0)
-    points = (rng.uniform(size=B) + np.arange(S)[:, None]) / S * cumulative[-1]
-    index = np.stack([np.searchsorted(cumulative[:, b], points[:, b]) for b in range(B)], axis=1)
-    return rng.permuted(np.minimum(index, S - 1), axis=0)
 
 
 def sample_importance(posterior: Posterior, options: Options) -> Draws:
@@ -165,7 +156,7 @@ def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
     z, lp, accepted = importance.metropolis(weighted, keys[2], options.num_chains)
     z, lp, accepted = (np.asarray(a)[:, BURN_IN:] for a in (z, lp, accepted))
     _, k = importance.pareto_smooth(weighted.log_ratio)
-    theta = np.asarray(around.center) + np.einsum("bij,csbj->csbi", around.factor, z)
+    theta = around.theta(z)
     return Draws(
         theta.reshape(*theta.shape[:2], *posterior.start.shape),
         {"lp": lp, "acceptance_rate": accepted.astype(float)},

@@ -75,9 +75,7 @@ def _intercept_penalty(given: Any, model: Assembled, data: Data) -> Penalty:
 
 def response_spread(data: Data) -> np.ndarray:
     """Return the standard deviation of each response, shape (K,); one where none varies."""
-    weight = data.weight / data.weight.sum(axis=0)
-    deviation = data.y - (weight * data.y).sum(axis=0)
-    spread = np.sqrt((weight * deviation**2).sum(axis=0))
+    _, spread = data.response_moments
     return np.where(spread > 0, spread, 1.0)
 
 
@@ -95,5 +93,5 @@ def dispersion_prior(observations: Any, data: Data, given: Any = None) -> ScaleP
     if observations.scale_estimator not in ("moments", "likelihood"):
         return None
     if given is None:
-        return default_scale_prior(observations, data.y, data.weight)
+        return default_scale_prior(observations, *data.response_moments)
     return ScalePrior(given)
