@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm.io import load as load
     from bayesglm.io import load_model as load_model
     from bayesglm.io import save as save
+    from bayesglm.model_comparison import compare as compare
     from bayesglm.regularizer import Prior as Prior
 
     __version__: str
@@ -54,6 +55,7 @@ _HOMES = {
     "ClassifierGLM": "glm",
     "ClassifierPopulationGLM": "glm",
     "Prior": "regularizer",
+    "compare": "model_comparison",
     "save": "io",
     "load": "io",
     "load_model": "io",

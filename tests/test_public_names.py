@@ -15,6 +15,7 @@ PUBLIC_MODULES = (
     "bayesglm.glm",
     "bayesglm.io",
     "bayesglm.links",
+    "bayesglm.model_comparison",
     "bayesglm.observation_models",
     "bayesglm.regularizer",
     "bayesglm.simulation",

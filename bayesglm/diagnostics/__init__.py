@@ -2,6 +2,7 @@
 
 from bayesglm.diagnostics.convergence import e_bfmi as e_bfmi
 from bayesglm.diagnostics.convergence import ess_bulk as ess_bulk
+from bayesglm.diagnostics.convergence import ess_mean as ess_mean
 from bayesglm.diagnostics.convergence import ess_tail as ess_tail
 from bayesglm.diagnostics.convergence import mcse_mean as mcse_mean
 from bayesglm.diagnostics.convergence import mcse_sd as mcse_sd

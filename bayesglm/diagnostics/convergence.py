@@ -83,6 +83,23 @@ def ess_tail(draws: Any) -> np.ndarray:
     return _in_blocks(_ess_tail, draws)
 
 
+def ess_mean(draws: Any) -> np.ndarray:
+    """Effective sample size of the posterior mean: how many independent draws give it as well.
+
+    Parameters
+    ----------
+    draws
+        Shape (chain, draw, ...).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(ess_mean(np.random.default_rng(0).normal(size=(4, 1000)))) > 3000
+    True
+    """
+    return _in_blocks(lambda x: _ess(_split(x)), draws)
+
+
 def mcse_mean(draws: Any) -> np.ndarray:
     """Monte Carlo standard error of the posterior mean.
 

@@ -159,7 +159,7 @@ def _quantiles_of_mixture(predictor, eta, spread, tails, nodes, rows):
     flat = lambda a: a.reshape(eta.size, -1)
     with np.errstate(all="ignore"):
         mean = scoring.mean_response(predictor.observations, predictor.link, flat(at))
-        setting = _setting(predictor.observations, rows)[..., None, None]
+        setting = setting_of_rows(predictor.observations, rows)[..., None, None]
         setting = flat(np.broadcast_to(setting, at.shape))
         kind, of_family = DISTRIBUTIONS[type(predictor.observations).__name__]
         shapes = of_family(mean, flat(scale), setting)
@@ -167,7 +167,7 @@ def _quantiles_of_mixture(predictor, eta, spread, tails, nodes, rows):
     return np.stack(found, axis=-1).reshape(*eta.shape, 2)
 
 
-def _setting(observations: Any, rows: slice) -> np.ndarray:
+def setting_of_rows(observations: Any, rows: slice) -> np.ndarray:
     """Trials or degrees of freedom of some rows, broadcastable to (n, K)."""
     trials = np.asarray(getattr(observations, "trials", 1))
     degrees = np.asarray(getattr(observations, "df", 1.0))
