@@ -1,0 +1,212 @@
+"""Many responses at a glance: a map of their coefficients, intercepts, and how well they fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesglm.intervals import check_level
+from bayesglm.plots.estimates import Estimates, estimates, positions
+from bayesglm.plots.figure import (
+    COLORS,
+    GRAY,
+    LIGHT,
+    SMALL,
+    add_legend,
+    bare,
+    colors,
+    label,
+    label_width,
+    new_axes,
+)
+
+CELL = (0.12, 0.32)  # height and width of a cell of the map, in inches
+LARGEST_MAP = (11.0, 9.0)
+SIDE = 1.6  # width of a panel at the side
+TINY = 7.0  # size of the labels of rows, in points
+LARGEST_SHARE = 0.99  # of the coefficients that the colours tell apart
+
+
+@dataclass(frozen=True)
+class Side:
+    """A panel at the side: one value per response (and class), with bounds or without.
+
+    Parameters
+    ----------
+    title
+        What it shows.
+    values, bounds
+        Shape (K, C), and (2, K, C) or None.
+    """
+
+    title: str
+    values: np.ndarray
+    bounds: np.ndarray | None = None
+
+
+def plot_population(
+    model: Any,
+    X: Any = None,
+    y: Any = None,
+    *,
+    level: float = 0.95,
+    terms: Any = None,
+    responses: Any = None,
+    sample_weight: Any = None,
+    offset: Any = None,
+) -> np.ndarray:
+    """Draw what `bayesglm._plots.Plots.population` describes."""
+    check_level(level)
+    model._require_fitted()
+    if model._response_labels() is None:
+        raise ValueError(
+            f"{type(model).__name__} has one response: use `plot.coefficients()`; "
+            "`plot.population()` is for `PopulationGLM` and `ClassifierPopulationGLM`."
+        )
+    found = estimates(model, level)
+    rows = positions(found.responses, responses, "responses")
+    explained = _explained(model, X, y, sample_weight, offset)
+    found = found.take("responses", rows)
+    features = found.take("terms", range(len(found.terms) - 1))
+    features = features.take("terms", positions(features.terms, terms, "terms"))
+    sides = list(_sides(model, found, rows, explained))
+    maps = len(found.classes)
+    axes = _axes(features, maps, len(sides))
+    limit = _limit(features.center)
+    for i, ax in enumerate(axes[:maps]):
+        image = _map(ax, features.take("classes", [i]), limit, with_names=i == 0)
+        ax.set_title(label(found.classes[i]) if maps > 1 else "", fontsize=SMALL)
+    beyond = np.nanmax(np.abs(features.center), initial=0.0) > limit
+    bar = axes[0].figure.colorbar(
+        image,
+        ax=list(axes[:maps]),
+        location="top",
+        aspect=40,
+        extend="both" if beyond else "neither",
+    )
+    bar.set_label(_meaning(features), fontsize=SMALL)
+    bar.ax.tick_params(labelsize=TINY)
+    for ax, side in zip(axes[maps:], sides, strict=True):
+        _side(ax, side, found.classes)
+    return axes
+
+
+def _meaning(found: Estimates) -> str:
+    held = "; hatched: not in the model" if found.held.any() else ""
+    return f"coefficient; dot: {found.level:.0%} interval without zero{held}"
+
+
+def _axes(found: Estimates, maps: int, sides: int) -> np.ndarray:
+    """Axes of the maps and the panels at their side, which share their rows."""
+    height = np.clip(CELL[0] * len(found.responses), 1.8, LARGEST_MAP[0])
+    width = np.clip(CELL[1] * len(found.terms), 2.0, LARGEST_MAP[1] / maps)
+    names = label_width([label(term) for term in found.terms])
+    size = (
+        width * maps + SIDE * sides + label_width(list(map(label, found.responses)), TINY) + 0.6,
+        height + 1.1 + names,
+    )
+    ratios = [width] * maps + [SIDE] * sides
+    return new_axes(*size, 1, maps + sides, sharey=True, width_ratios=ratios)[0]
+
+
+def _limit(values: np.ndarray) -> float:
+    """Largest coefficient that the colours show: a few huge ones are not to pale all others."""
+    size = np.abs(values[np.isfinite(values)])
+    return float(np.quantile(size, LARGEST_SHARE)) or 1.0 if size.size else 1.0
+
+
+def _map(ax: Any, found: Estimates, limit: float, with_names: bool) -> Any:
+    """Map of the coefficients of all responses, with dots where the interval leaves zero out."""
+    values, (lower, upper) = found.center[..., 0].T, np.swapaxes(found.bounds[..., 0], 1, 2)
+    ax.set_facecolor(LIGHT)
+    ax.patch.set(hatch="////", edgecolor="white")
+    image = ax.imshow(
+        np.ma.masked_invalid(values),
+        cmap="RdBu_r",
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    at = np.argwhere((lower > 0) | (upper < 0))
+    dark = np.abs(values[tuple(at.T)]) > 0.6 * limit
+    shades = np.where(dark, "white", "black")
+    ax.scatter(at[:, 1], at[:, 0], s=_dot(ax, values.shape), c=shades, linewidths=0, gid="marks")
+    _label_some(ax.yaxis, [label(name) for name in found.responses], ax, 1, with_names)
+    _label_some(ax.xaxis, [label(term) for term in found.terms], ax, 0, True)
+    ax.tick_params(axis="x", labelrotation=90)
+    ax.tick_params(length=0)
+    return image
+
+
+def _inches(ax: Any, axis: int) -> float:
+    """Rough length of an axes before the layout is known."""
+    return float(ax.get_window_extent().size[axis] / ax.figure.dpi)
+
+
+def _dot(ax: Any, shape: tuple[int, int]) -> float:
+    """Area of a dot that fits into a cell, in points squared."""
+    cell = 72 * min(_inches(ax, 1) / shape[0], _inches(ax, 0) / shape[1])
+    return float(np.clip(0.4 * cell, 0.5, 4.0) ** 2)
+
+
+def _label_some(axis: Any, names: list[str], ax: Any, along: int, shown: bool) -> None:
+    """Label every row or column, or every few if they are too narrow for a line each."""
+    step = max(1, int(np.ceil(len(names) * TINY * 1.25 / 72 / max(_inches(ax, along), 0.1))))
+    index = np.arange(0, len(names), step)
+    axis.set_ticks(index, [names[i] if shown else "" for i in index], fontsize=TINY)
+
+
+def _sides(model: Any, found: Estimates, rows: list[int], explained: np.ndarray | None) -> Any:
+    """Panels at the side: intercept, dispersion where it is estimated, deviance explained."""
+    last = found.take("terms", [len(found.terms) - 1])
+    if not last.held.all():
+        yield Side("intercept", last.center[0], last.bounds[:, 0])
+    if model.observation_model.scale_estimator in ("moments", "likelihood"):
+        yield Side("scale", model._dispersion[rows, None])
+    if explained is not None:
+        yield Side("deviance explained", explained[rows, None])
+
+
+def _side(ax: Any, side: Side, classes: list) -> None:
+    """Values of all responses, row by row."""
+    bare(ax)
+    count, groups = side.values.shape
+    rows = np.arange(count)
+    ax.hlines(rows, 0, 1, LIGHT, linewidth=0.4, transform=ax.get_yaxis_transform(), zorder=0)
+    lines = []
+    for i, shade in enumerate(colors(groups) if groups > 1 else [COLORS[0]]):
+        if side.bounds is not None:
+            ax.hlines(rows, *side.bounds[..., i], shade, linewidth=0.8)
+        lines += ax.plot(side.values[:, i], rows, "o", color=shade, markersize=2.5)
+    if groups > 1:
+        add_legend(
+            ax,
+            lines,
+            [label(name) for name in classes],
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            fontsize=TINY,
+        )
+    if np.nanmin(side.values) <= 0 <= np.nanmax(side.values):
+        ax.axvline(0.0, color=GRAY, linewidth=0.6, zorder=0)
+    ax.set_xlabel(side.title, fontsize=SMALL)
+    ax.tick_params(axis="y", length=0, labelleft=False)
+
+
+def _explained(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> np.ndarray | None:
+    """Share of each response's deviance that the model explains; None without data."""
+    import jax
+
+    tree = model.posterior_
+    kept = tree is not None and "constant_data" in tree.children and "X" in tree["constant_data"]
+    if X is None and not kept:
+        return None
+    with jax.enable_x64(True):
+        data = model._posterior_data(X, y, sample_weight, offset)
+        target, eta = model._kernel_response(data.y), model._eta(data.design, data.offset)
+        cells, null = model._cell_scores("pseudo-r2-Cohen", data, target, eta)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1 - (data.weight * cells).sum(axis=0) / (data.weight * null).sum(axis=0)
