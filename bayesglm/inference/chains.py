@@ -36,10 +36,13 @@ class Run:
 
 def random_keys(seed: int, num_chains: int, problems: Any) -> Any:
     """Random keys (chains, problems, 2): none depends on how many chains or problems there are."""
+    return _random_keys(jax.random.PRNGKey(seed), np.arange(num_chains), problems)
+
+
+@jax.jit
+def _random_keys(root: Any, chains: Any, problems: Any) -> Any:
     one = lambda chain, problem: jax.random.fold_in(jax.random.fold_in(root, chain), problem)
-    root = jax.random.PRNGKey(seed)
-    chains = jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))
-    return chains(jnp.arange(num_chains), jnp.asarray(problems))
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(chains, problems)
 
 
 def run(

@@ -2,10 +2,13 @@ r"""Weighted and exact draws from a normal approximation, all proposals evaluate
 
 Proposals come from a multivariate t distribution around the approximation; their weights either
 correct expectations (Pareto-smoothed importance sampling) or decide, one after the other, which
-are accepted (an independence Metropolis sampler, exact whatever the approximation).
+are accepted (an independence Metropolis sampler, exact whatever the approximation). That sampler
+moves in turn to a new proposal and to the mirror image of where it is, which makes means precise.
 
 References
 ----------
+Craiu and Lemieux (2007), Acceleration of the multiple-try Metropolis algorithm using antithetic
+and stratified sampling.
 Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampling.
 Tierney (1994), Markov chains for exploring posterior distributions, section 2.3.
 """
@@ -22,10 +25,11 @@ from jax import lax
 
 from bayesglm.inference.target import AbstractTarget
 
-DEGREES_OF_FREEDOM = 100.0  # of proposals: a little heavier than normal
-BATCH = 64  # draws of all problems evaluated at once
-PILOT_DRAWS = 1000  # that adapt the proposal
+DEGREES_OF_FREEDOM = 20.0  # of proposals, per dimension: so that tails cost all the same
+BATCH = 64  # draws evaluated at once, of all problems together
+PILOT_PAIRS = 500  # of draws, that adapt the proposal
 PRIOR_DRAWS = 50.0  # per dimension, that the unadapted covariance counts for
+SMALLEST_VARIANCE = 0.1  # of an adapted proposal, in units of the approximation's
 
 
 class Proposal(eqx.Module):
@@ -84,36 +88,60 @@ def laplace_proposal(num_problems: int, size: int, dof: float = np.inf) -> Propo
 
 
 @eqx.filter_jit
-def weigh(target: AbstractTarget, proposal: Proposal, keys: Any, count: int) -> Weighted:
-    """Draw ``count`` proposals for every problem, with keys (B, 2), and evaluate them."""
+def weigh(
+    target: AbstractTarget, proposal: Proposal, keys: Any, count: int, *, mirrored: bool = False
+) -> Weighted:
+    """Draw ``count`` proposals for every problem, with keys (B, 2), and evaluate them.
+
+    With ``mirrored``, each is followed by its mirror image, and there are twice as many.
+    """
     z, log_proposal = proposal.draw(keys, count)
-    lp = lax.map(target.value, z, batch_size=min(BATCH, count))
+    if mirrored:
+        z = jnp.stack([z, 2 * proposal.center - z], axis=1).reshape(2 * count, *z.shape[1:])
+        log_proposal = jnp.repeat(log_proposal, 2, axis=0)
+    batch = max(1, BATCH // z.shape[1])
+    lp = lax.map(target.value, z, batch_size=min(batch, len(z)))
     return Weighted(z, lp - log_proposal, lp)
 
 
 @eqx.filter_jit
-def adapt(weighted: Weighted, dof: float = DEGREES_OF_FREEDOM) -> Proposal:
-    """Proposal with the mean and covariance that the weighted draws show.
+def adapt(weighted: Weighted, proposal: Proposal) -> Proposal:
+    """Proposal with the mean and covariance that weighted draws from a standard one show.
 
-    Weights are truncated at the square root of their number times their mean; the covariance is
-    shrunk to the identity, as if that had been seen `PRIOR_DRAWS` times per dimension.
+    Weights are truncated at the square root of their number times their mean. The moments of the
+    proposal are known, so only the weights' difference from one matters; the covariance is shrunk
+    to the identity, as if that had been seen `PRIOR_DRAWS` times per dimension.
     """
     S, _, D = weighted.z.shape
     log_weight = weighted.log_ratio - jax.scipy.special.logsumexp(weighted.log_ratio, axis=0)
     weight = jnp.exp(jnp.minimum(log_weight, -0.5 * jnp.log(S)))
     weight = weight / jnp.sum(weight, axis=0)
-    mean = jnp.einsum("sb,sbi->bi", weight, weighted.z)
-    away = weighted.z - mean
-    covariance = jnp.einsum("sb,sbi,sbj->bij", weight, away, away)
-    effective = 1.0 / jnp.sum(weight**2, axis=0)
-    trust = (effective / (effective + PRIOR_DRAWS * D))[:, None, None]
-    covariance = trust * covariance + (1 - trust) * jnp.eye(D)
-    return Proposal(mean, jnp.linalg.cholesky(covariance), jnp.asarray(dof, float))
+    excess = weight - 1.0 / S
+    mean = jnp.einsum("sb,sbi->bi", excess, weighted.z)
+    square = jnp.einsum("sb,sbi,sbj->bij", excess, weighted.z, weighted.z)
+    change = square - mean[:, :, None] * mean[:, None, :]
+    trust = 1.0 / (1.0 + PRIOR_DRAWS * D * jnp.sum(excess**2, axis=0))[:, None, None]
+    return Proposal(mean, _root((1 - 2 / proposal.dof) * trust * change), proposal.dof)
+
+
+def _root(change: Any) -> Any:
+    """Square roots of the identity plus changes (B, D, D), small variances raised."""
+    values, vectors = jnp.linalg.eigh(change)
+    return vectors * jnp.sqrt(jnp.maximum(1.0 + values, SMALLEST_VARIANCE))[:, None, :]
 
 
 @eqx.filter_jit
 def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any, Any]:
-    """Accept or reject the proposals of each chain in turn, with keys (B, 2).
+    """Accept or reject, in turn, a new proposal and the mirror image of the current draw.
+
+    Parameters
+    ----------
+    weighted
+        Mirrored proposals.
+    keys
+        Random keys (B, 2).
+    num_chains
+        Chains, each of which has its own share of the proposals.
 
     Returns
     -------
@@ -121,28 +149,33 @@ def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any
     (chains, draws, B).
     """
     S, B, _ = weighted.z.shape
-    shape = (num_chains, S // num_chains, B)
-    ratio = weighted.log_ratio[: shape[0] * shape[1]].reshape(shape).swapaxes(0, 1)
-    uniform = lambda key: jax.random.uniform(key, (shape[1], num_chains))
-    threshold = jnp.log(jax.vmap(uniform, out_axes=2)(keys))
+    pairs = S // (2 * num_chains)
+    shape = (num_chains, 2 * pairs, B)
+    apart = lambda a: a[: num_chains * 2 * pairs].reshape(*shape, *a.shape[2:])
+    ratio = jnp.moveaxis(apart(weighted.log_ratio).reshape(num_chains, pairs, 2, B), 0, 2)
+    uniform = lambda key: jax.random.uniform(key, (pairs, 2, num_chains))
+    threshold = jnp.log(jax.vmap(uniform, out_axes=3)(keys))
 
     def step(carry, x):
-        current, index = carry
-        proposed, log_uniform, i = x
-        accept = log_uniform < proposed - current
-        carry = jnp.where(accept, proposed, current), jnp.where(accept, i, index)
-        return carry, (carry[1], accept)
+        here, there, index = carry
+        (new, its_image), log_uniform, i = x
+        accept = log_uniform[0] < new - here
+        here, there = jnp.where(accept, new, here), jnp.where(accept, its_image, there)
+        first = jnp.where(accept, 2 * i, index)
+        flip = log_uniform[1] < there - here
+        second = jnp.where(flip, first ^ 1, first)
+        here, there = jnp.where(flip, there, here), jnp.where(flip, here, there)
+        return (here, there, second), (jnp.stack([first, second]), jnp.stack([accept, flip]))
 
-    first = ratio[0], jnp.zeros(ratio.shape[1:], int)
-    steps = (ratio, threshold, jnp.arange(shape[1]))
-    _, (index, accepted) = lax.scan(step, first, steps)
-    index = index.swapaxes(0, 1)
-    take = lambda a: jnp.take_along_axis(
-        a[: shape[0] * shape[1]].reshape(*shape, *a.shape[2:]),
-        index.reshape(*shape, *(1,) * (a.ndim - 2)),
-        axis=1,
+    first = ratio[0, 0], ratio[0, 1], jnp.zeros(ratio.shape[2:], int)
+    _, (index, accepted) = lax.scan(step, first, (ratio, threshold, jnp.arange(pairs)))
+    index, accepted = (
+        jnp.moveaxis(a.reshape(2 * pairs, num_chains, B), 1, 0) for a in (index, accepted)
     )
-    return take(weighted.z), take(weighted.lp), accepted.swapaxes(0, 1)
+    take = lambda a: jnp.take_along_axis(
+        apart(a), index.reshape(*shape, *(1,) * (a.ndim - 2)), axis=1
+    )
+    return take(weighted.z), take(weighted.lp), accepted
 
 
 def pareto_smooth(log_ratio: Any) -> tuple[np.ndarray, np.ndarray]:
