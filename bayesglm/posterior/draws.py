@@ -43,7 +43,7 @@ class Options:
     num_warmup: int | None
     seed: int
     resample: bool
-    target_accept: float
+    target_accept: float | None
     max_tree_depth: int
     checkpoint: Any
     state: Any

@@ -18,6 +18,7 @@ LARGEST_K = 0.7  # of weights that can be trusted
 ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must reach
 LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
 SHORT_WARMUP, LONG_WARMUP = 150, 1000
+ACCEPT, ACCEPT_IN_TAILS, ACCEPT_IN_FUNNELS = 0.8, 0.95, 0.99  # rstanarm's `adapt_delta`, or less
 BURN_IN = 50  # transitions of an independence sampler that forget its start
 
 
@@ -61,12 +62,8 @@ def approximation(posterior: Posterior) -> laplace.Gaussian:
 def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> Draws:
     """Run the No-U-Turn sampler, preconditioned by Laplace's approximation."""
     target, first = posterior.target, posterior.first
-    near_normal = posterior.density.prior.gaussian
     around = around or approximation(posterior)
-    warmup = options.num_warmup
-    if warmup is None:
-        warmup = SHORT_WARMUP if near_normal else LONG_WARMUP
-    settings = nuts.Settings(warmup, not near_normal, options.max_tree_depth, options.target_accept)
+    settings = _nuts_settings(posterior.density.prior, options)
     D = first.shape[1]
     keys = chains.random_keys(options.seed, options.num_chains, posterior.problems)
     white = around.whiten(target)
@@ -76,7 +73,8 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
     if options.checkpoint is not None:
         text = repr((settings, options.seed, options.num_chains, _digest(posterior)))
         checkpoint = Checkpoint(options.checkpoint, text, structure)
-    with options.progress(warmup * (options.state is None) + options.num_samples) as bar:
+    skipped = settings.num_warmup * (options.state is None)
+    with options.progress(skipped + options.num_samples) as bar:
         result = chains.run(
             white,
             keys,
@@ -108,6 +106,17 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
         complete=result.complete,
         state=result.state,
     )
+
+
+def _nuts_settings(prior: Any, options: Options) -> nuts.Settings:
+    """Return those asked for; else small steps and a long warm-up where it is far from normal."""
+    warmup, accept = options.num_warmup, options.target_accept
+    if warmup is None:
+        warmup = SHORT_WARMUP if prior.gaussian else LONG_WARMUP
+    if accept is None:
+        otherwise = ACCEPT_IN_TAILS if prior.has_mode else ACCEPT_IN_FUNNELS
+        accept = ACCEPT if prior.gaussian else otherwise
+    return nuts.Settings(warmup, not prior.gaussian, options.max_tree_depth, accept)
 
 
 def _digest(posterior: Posterior) -> list[float]:
