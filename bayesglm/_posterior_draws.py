@@ -48,12 +48,9 @@ class PosteriorDraws:
         intercept = intercept.reshape(S, *shape[1:])
         scale = flat("scale") if "scale" in group else np.broadcast_to(self._dispersion, (S, K))
         scale = scale.reshape(S, K)
-        stats = tree["sample_stats"] if "sample_stats" in tree.children else {}
-        if "log_weight" in stats and tree.attrs.get("largest_pareto_k", 0.0) <= LARGEST_K:
-            log_weight = np.asarray(stats["log_weight"]).reshape(S, -1)
-            rng = np.random.default_rng(tree.attrs["seed"])
-            index = systematic_resample(np.broadcast_to(log_weight, (S, K)), rng)
-            response = np.arange(K)
+        log_weight = self._log_weight()
+        if log_weight is not None:
+            index, response = self._resampled(log_weight), np.arange(K)
             coef = np.swapaxes(coef, 1, 2)[index, response].swapaxes(1, 2)
             intercept, scale = intercept[index, response], scale[index, response]
         drawn = blocks.Drawn(
@@ -65,6 +62,24 @@ class PosteriorDraws:
             group.sizes["chain"],
         )
         return drawn.thinned(num_draws)
+
+    def _log_weight(self) -> np.ndarray | None:
+        """Logarithms of the importance weights, shape (S, K); None where draws are equally likely.
+
+        Those whose Pareto k is too large are not weights.
+        """
+        tree = self._require_posterior()
+        stats = tree["sample_stats"] if "sample_stats" in tree.children else {}
+        if "log_weight" not in stats or tree.attrs.get("largest_pareto_k", 0.0) > LARGEST_K:
+            return None
+        values = np.asarray(stats["log_weight"])
+        values = values.reshape(values.shape[0] * values.shape[1], -1)
+        return np.broadcast_to(values, (len(values), self._coef.shape[1]))
+
+    def _resampled(self, log_weight: np.ndarray) -> np.ndarray:
+        """Return the number of the draw that each resampled one is, shape (S, K)."""
+        rng = np.random.default_rng(self._require_posterior().attrs["seed"])
+        return systematic_resample(log_weight, rng)
 
     def _posterior_data(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Data:
         """Observations given, or those that `sample` saw and kept.

@@ -112,7 +112,7 @@ class Uncertainty:
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}; got {method!r}.")
         if method == "wald":
-            return self.summary(level)[["estimate", "lower", "upper"]]
+            return intervals.summarize(self, level)[["estimate", "lower", "upper"]]
         if X is None or y is None:
             raise ValueError(
                 f"method={method!r} needs the data of `fit`, which the estimator does not keep: "

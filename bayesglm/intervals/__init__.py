@@ -5,6 +5,9 @@ from bayesglm.intervals.bootstrap import percentile_bounds as percentile_bounds
 from bayesglm.intervals.covariance import at_mode as at_mode
 from bayesglm.intervals.fitted_data import FittedData as FittedData
 from bayesglm.intervals.fitted_data import pack as pack
+from bayesglm.intervals.posterior_table import credible_table as credible_table
+from bayesglm.intervals.posterior_table import parameter_index as parameter_index
+from bayesglm.intervals.posterior_table import posterior_table as posterior_table
 from bayesglm.intervals.prediction import Predictor as Predictor
 from bayesglm.intervals.prediction import eta_std as eta_std
 from bayesglm.intervals.prediction import mean_std as mean_std
@@ -20,3 +23,5 @@ from bayesglm.intervals.table import inference_dof as inference_dof
 from bayesglm.intervals.table import interval_table as interval_table
 from bayesglm.intervals.table import require_covariance as require_covariance
 from bayesglm.intervals.table import summarize as summarize
+from bayesglm.intervals.table import term_array as term_array
+from bayesglm.intervals.table import term_index as term_index
