@@ -97,11 +97,18 @@ class Whitened(AbstractTarget):
         return jnp.swapaxes(self.factor, -1, -2) @ inner @ self.factor
 
 
-def potential(target: AbstractTarget) -> Any:
+@eqx.filter_jit
+def _by_chain(target: AbstractTarget, z: Any) -> tuple[Any, Any]:
+    """Log-densities (chains, B) and gradients; jitted, so that it is traced once for all uses."""
+    return jax.vmap(target.value_and_gradient)(z)
+
+
+def potential(target: AbstractTarget, num_problems: int) -> Any:
     """Potential energy of one problem, for a sampler that is mapped over all of them.
 
-    Samplers are written for one vector. Under `jax.vmap` over the B problems, in their order, the
-    function returned evaluates them together, in one pass over their common data.
+    Samplers are written for one vector. Under `jax.vmap` over chains of the B problems, one chain
+    of all of them after the other, the function returned evaluates them together, in one pass over
+    their common data.
     """
     arrays, static = eqx.partition(target, eqx.is_array)
 
@@ -113,7 +120,9 @@ def potential(target: AbstractTarget) -> Any:
     @evaluate.def_vmap
     def evaluate_together(axis_size, in_batched, arrays, z):
         del axis_size, in_batched
-        return eqx.combine(arrays, static).value_and_gradient(z), (True, True)
+        chains = z.reshape(-1, num_problems, z.shape[-1])
+        value, gradient = _by_chain(eqx.combine(arrays, static), chains)
+        return (value.ravel(), gradient.reshape(z.shape)), (True, True)
 
     @jax.custom_jvp
     def energy(arrays, z):
