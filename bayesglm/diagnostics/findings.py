@@ -88,7 +88,7 @@ def _of_transitions(d: Diagnostics) -> Iterator[str]:
         yield (
             f"{count:,} of {total:,} transitions diverged ({_percent(count / total)}): "
             f"{_by_chain(d)}{_by_response(d)}. Parts of the posterior were missed: raise "
-            "`target_accept` towards 0.99, or use a stronger prior."
+            "`target_accept` towards 1, or use a stronger prior."
         )
     if d.max_depth_share is not None and np.any(d.max_depth_share > DEEP_SHARE):
         bad = d.max_depth_share > DEEP_SHARE
