@@ -16,7 +16,6 @@ from bayesglm.glm import domain, scoring
 from bayesglm.glm.assemble import initial_scale
 from bayesglm.glm.design import Design
 
-LARGEST_COUNT = 2.0**62  # that is drawn
 SCORES = ("log-likelihood", "pseudo-r2-McFadden", "pseudo-r2-Cohen")
 
 
@@ -25,12 +24,17 @@ class Predictions:
 
     def _predict_eta(self, X: Any, offset: Any = None) -> tuple[np.ndarray, Design]:
         """Linear predictor (n, K[, C]) and the design it came from."""
+        design, offset = self._predicted_rows(X, offset)
+        return self._eta(design, offset), design
+
+    def _predicted_rows(self, X: Any, offset: Any) -> tuple[Design, np.ndarray | None]:
+        """Features of new rows, checked, and their offsets."""
         self._require_fitted()
         X, offset = self._features(X, offset, reset=False)
         trailing = self._trailing(self._coef.shape[1])
         design, offset = self._validator.read_features(X, offset, trailing)
         self._check_features(design)
-        return self._eta(design, offset), design
+        return design, offset
 
     def _eta(self, design: Design, offset: np.ndarray | None) -> np.ndarray:
         """Linear predictor, coefficients of masked features out."""
@@ -73,7 +77,22 @@ class Predictions:
     def _std_of_mean(self, eta: np.ndarray, design: Design) -> np.ndarray:
         """Return the standard deviation of the mean, in the user's shape."""
 
-    def predict(self, X: Any, offset: Any = None, return_std: bool = False) -> Any:
+    @abstractmethod
+    def _predict_posterior_mean(
+        self, X: Any, offset: Any, return_std: bool, interval: float | None, progress_bar: bool
+    ) -> Any:
+        """Return the posterior mean of the expected response, and what else is asked for."""
+
+    def predict(
+        self,
+        X: Any,
+        offset: Any = None,
+        return_std: bool = False,
+        *,
+        kind: str = "mode",
+        interval: float | None = None,
+        progress_bar: bool = False,
+    ) -> Any:
         """Return the expected response at each row.
 
         Parameters
@@ -84,25 +103,68 @@ class Predictions:
             Added to the linear predictor, as in `fit`.
         return_std
             Whether to return the standard deviation of that mean too: how uncertain the
-            coefficients leave it, by the delta method. Not for classifiers. For the spread of a
-            new response see `prediction_interval`.
+            coefficients leave it, by the delta method, or over the draws. Not for classifiers. For
+            the spread of a new response see `prediction_interval`.
+        kind
+            ``"mode"``: the expected response at the fit. ``"mean"``: its mean over the draws of
+            `sample`; for classifiers the label whose mean probability is greatest.
+        interval
+            With ``kind="mean"``: probability of an equal-tailed credible interval of the expected
+            response, in (0, 1), that is returned too. Classifiers have those of `predict_proba`.
+        progress_bar
+            Whether to show one, with ``kind="mean"``.
 
         Returns
         -------
         Shape (n,) or (n, K), float64 NumPy; a pynapple object if ``X`` is one. With ``return_std``
-        two of these.
+        or ``interval`` a tuple: the mean, its standard deviation of the same shape, and the lower
+        and upper bounds, shape (n, 2) or (n, K, 2).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and before `sample` with ``kind="mean"``.
+        ValueError
+            For another ``kind``, or an interval without the draws that it needs.
 
         Warns
         -----
         DataWarning
             If a mean overflows, or is one that the observation model cannot have.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> mean, bounds = model.predict([[0.0], [1.0]], kind="mean", interval=0.9)
+        >>> print(mean.round(1), bounds.round(0))
+        [1.4 4.5] [[1. 2.]
+         [4. 5.]]
         """
+        self._require_fitted()
+        self._require_kind(kind, interval)
         with jax.enable_x64(True):
+            if kind == "mean":
+                return self._predict_posterior_mean(X, offset, return_std, interval, progress_bar)
             eta, design = self._predict_eta(X, offset)
             if not return_std:
                 return self._wrap(self._predict(eta), design)
             spread = self._std_of_mean(eta, design)
             return self._wrap(self._predict(eta), design), self._wrap(spread, design)
+
+    def _require_kind(self, kind: str, interval: float | None) -> None:
+        """Raise unless it is known what to predict."""
+        if kind not in ("mode", "mean"):
+            raise ValueError(f"`kind` must be 'mode' or 'mean'; got {kind!r}.")
+        if interval is not None and kind == "mode":
+            raise ValueError(
+                "`interval` is that of the draws: pass kind='mean' with it, after `sample`. After "
+                "`fit` alone there is `return_std=True`."
+            )
 
     def _wrap(self, values: np.ndarray, design: Design) -> Any:
         """Give values back on the time axis of the features, if they had one."""
@@ -219,7 +281,7 @@ class Predictions:
     def _refuse_impossible_draws(self, mean: np.ndarray) -> None:
         bad = self._impossible_means(mean)
         if self.observation_model.is_count:
-            bad |= mean > LARGEST_COUNT
+            bad |= mean > domain.LARGEST_COUNT
         if bad.any():
             what = domain.describe_impossible(self.observation_model, bad)
             raise ValueError(f"{what}: nothing can be drawn there.")

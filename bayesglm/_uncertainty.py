@@ -166,7 +166,15 @@ class Uncertainty:
         )
         return intervals.percentile_bounds(estimates, level)
 
-    def prediction_interval(self, X: Any, level: float = 0.95, offset: Any = None) -> np.ndarray:
+    def prediction_interval(
+        self,
+        X: Any,
+        level: float = 0.95,
+        offset: Any = None,
+        *,
+        method: str = "auto",
+        progress_bar: bool = False,
+    ) -> np.ndarray:
         """Interval of a new response at each row.
 
         Parameters
@@ -175,33 +183,55 @@ class Uncertainty:
             As in `predict`.
         level
             Probability that a new response lies in the interval, in (0, 1).
+        method
+            ``"posterior"``: from the draws of `sample`. ``"fit"``: the coefficients normal around
+            their estimates. ``"auto"``: the former if there are draws.
+        progress_bar
+            Whether to show one, for the posterior.
 
         Returns
         -------
         Lower and upper bounds, shape (n, 2) or (n, K, 2); whole numbers for counts, between which
         the probability is at least ``level``. They account for the response's own spread, for the
-        uncertainty of the coefficients, and for that of a dispersion estimated by moments. A row
-        of X with NaN gives NaN.
+        uncertainty of the coefficients, and for that of the dispersion: of one estimated by
+        moments after `fit`, of any that is sampled from the posterior. A row of X with NaN gives
+        NaN.
 
         Raises
         ------
+        NotFittedError
+            Before `fit`, and before `sample` for the posterior.
         NotImplementedError
             For classifiers.
+
+        Warns
+        -----
+        DataWarning
+            If the mean at some draws is infinite or one that the observation model cannot have;
+            they are left out.
         """
         self._require_fitted()
         intervals.check_level(level)
+        if method not in ("auto", "fit", "posterior"):
+            raise ValueError(f"`method` must be 'auto', 'fit' or 'posterior'; got {method!r}.")
         self._refuse_classes("prediction_interval")
-        intervals.require_covariance(self)
         with jax.enable_x64(True):
-            eta, design = self._predict_eta(X, offset)
-            spread = intervals.eta_std(design.array, self._covariance)
-            predictor = intervals.Predictor(
-                self.observation_model,
-                self.inverse_link_function,
-                np.asarray(self._dispersion),
-                np.broadcast_to(intervals.inference_dof(self)[:, 0], eta.shape[1]),
-            )
-            bounds = intervals.new_response_bounds(predictor, eta, spread, level)
+            if method == "posterior" or (method == "auto" and self.posterior_ is not None):
+                return self._posterior_prediction_interval(X, level, offset, progress_bar)
+            return self._fit_prediction_interval(X, level, offset)
+
+    def _fit_prediction_interval(self, X, level, offset):
+        """Bounds of a new response, the linear predictor being normal around its estimate."""
+        intervals.require_covariance(self)
+        eta, design = self._predict_eta(X, offset)
+        spread = intervals.eta_std(design.array, self._covariance)
+        predictor = intervals.Predictor(
+            self.observation_model,
+            self.inverse_link_function,
+            np.asarray(self._dispersion),
+            np.broadcast_to(intervals.inference_dof(self)[:, 0], eta.shape[1]),
+        )
+        bounds = intervals.new_response_bounds(predictor, eta, spread, level)
         return self._wrap(self._squeeze(bounds), design)
 
     def _std_of_mean(self, eta: np.ndarray, design: Any) -> np.ndarray:

@@ -20,6 +20,7 @@ from bayesglm._comparison import Comparison
 from bayesglm._cross_validation import CrossValidation
 from bayesglm._effects import Effects
 from bayesglm._fitted import FittedValues
+from bayesglm._model_checks import ModelChecks
 from bayesglm._parameters import Resolved, StoredParameters, given, read_flag, read_settings
 from bayesglm._plots import Plotted
 from bayesglm._posterior_draws import PosteriorDraws
@@ -44,6 +45,7 @@ class BaseRegressor(
     Priors,
     Coefficients,
     PosteriorPredictions,
+    ModelChecks,
     CrossValidation,
     Effects,
     Calibration,

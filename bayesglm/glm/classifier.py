@@ -171,7 +171,23 @@ class ClassifierGLM(BaseRegressor):
         missing = np.isnan(eta).any(axis=-1)
         return self._squeeze(mark_missing(self._encoder.decode(eta.argmax(axis=-1)), missing))
 
-    def predict_proba(self, X: Any, return_type: str = "log-proba", offset: Any = None) -> Any:
+    @override
+    def _predict_posterior_mean(self, X, offset, return_std, interval, progress_bar):
+        if return_std or interval is not None:
+            self._refuse_classes("`return_std` or `interval`")
+        found, design = self._posterior_mean(X, offset, None, progress_bar)
+        return self._wrap(self._predict(found.mean), design)
+
+    def predict_proba(
+        self,
+        X: Any,
+        return_type: str = "log-proba",
+        offset: Any = None,
+        *,
+        kind: str = "mode",
+        interval: float | None = None,
+        progress_bar: bool = False,
+    ) -> Any:
         """Probability of each class at each row.
 
         Parameters
@@ -181,21 +197,29 @@ class ClassifierGLM(BaseRegressor):
         return_type
             ``"log-proba"`` for log-probabilities, as in NeMoS; ``"proba"`` for probabilities, which
             scikit-learn's scorers want.
+        kind, interval, progress_bar
+            As in `predict`: probabilities at the fit, or their means over the draws and credible
+            intervals (with "log-proba", the logarithms of these).
 
         Returns
         -------
-        Shape (n, C) or (n, K, C).
+        Shape (n, C) or (n, K, C); with ``interval`` a tuple of these and the lower and upper
+        bounds, with a last axis of two.
 
         Raises
         ------
         ValueError
-            For any other ``return_type``.
+            For any other ``return_type`` or ``kind``, or an interval without draws.
         """
         if return_type not in ("log-proba", "proba"):
             raise ValueError(
                 f"Unrecognized return type {return_type!r}: use 'log-proba' or 'proba'."
             )
         self._check_classes("predict_proba")
+        self._require_kind(kind, interval)
+        if kind == "mean":
+            as_log = return_type == "log-proba"
+            return self._posterior_proba(X, offset, as_log, interval, progress_bar)
         with jax.enable_x64(True):
             eta, design = self._predict_eta(X, offset)
             log_proba = self._squeeze(

@@ -9,6 +9,7 @@ import numpy as np
 
 LIMIT = 50.0  # stands for infinity in the linear predictor
 NEARLY = 1e-6  # of an edge, at that limit
+LARGEST_COUNT = 2.0**62  # mean of counts that are drawn
 AT_END = 1e-9  # of the range of means, relative to their size
 
 
@@ -37,10 +38,10 @@ def response_edges(observations: Any, link: Any, y: np.ndarray) -> np.ndarray:
     return edges
 
 
-def impossible_means(observations: Any, mean: np.ndarray) -> np.ndarray:
+def impossible_means(observations: Any, mean: Any) -> Any:
     """Where a mean has overflowed, or the observation model cannot have it; booleans."""
     low, high = observations.mean_range
-    return np.isinf(mean) | (mean < low) | (mean > high)
+    return (abs(mean) == np.inf) | (mean < low) | (mean > high)
 
 
 def means_out_of_reach(

@@ -6,6 +6,7 @@ from bayesglm.intervals.covariance import at_mode as at_mode
 from bayesglm.intervals.fitted_data import FittedData as FittedData
 from bayesglm.intervals.fitted_data import pack as pack
 from bayesglm.intervals.posterior_table import credible_table as credible_table
+from bayesglm.intervals.posterior_prediction import posterior_bounds as posterior_bounds
 from bayesglm.intervals.posterior_table import parameter_index as parameter_index
 from bayesglm.intervals.posterior_table import posterior_table as posterior_table
 from bayesglm.intervals.prediction import Predictor as Predictor

@@ -22,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 from bayesglm.glm import scoring
+from bayesglm.posterior.distributions import DISTRIBUTIONS, draw_responses, setting_of_rows
 
 CHUNK_ROWS = 4096
 MOST_CELLS = 2**20  # of cumulative probabilities, or of draws, at once
@@ -167,25 +168,37 @@ def _quantiles_of_mixture(predictor, eta, spread, tails, nodes, rows):
     return np.stack(found, axis=-1).reshape(*eta.shape, 2)
 
 
-def setting_of_rows(observations: Any, rows: slice) -> np.ndarray:
-    """Trials or degrees of freedom of some rows, broadcastable to (n, K)."""
-    trials = np.asarray(getattr(observations, "trials", 1))
-    degrees = np.asarray(getattr(observations, "df", 1.0))
-    return np.atleast_2d(trials[rows] if trials.ndim else degrees * trials)
-
-
 def _quantile(kind: Any, shapes: list, weight: np.ndarray, tail: float) -> np.ndarray:
     """Quantile of each mixture, shape (N,), between those of its parts."""
     below, above = _bracket(kind, shapes, tail)
     valid = np.isfinite(above)  # not where a linear predictor is outside the link's domain
-    weight = np.where(valid, weight, 0.0)
-    weight /= weight.sum(axis=1, keepdims=True)
     low = np.min(np.where(valid, below, np.inf), axis=1)
     high = np.max(np.where(valid, above, -np.inf), axis=1)
+    return quantile_between(kind, shapes, np.where(valid, weight, 0.0), tail, low, high)
+
+
+def quantile_between(
+    kind: Any, shapes: list, weight: np.ndarray, tail: Any, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Quantile of each of N mixtures, known to lie between two bounds.
+
+    Parameters
+    ----------
+    kind, shapes
+        Distribution of SciPy and its parameters, shape (N, M).
+    weight
+        Of the M parts of a mixture, shape (N, M); a part without weight may have no parameters.
+    tail
+        Probability, one or (N,).
+    low, high
+        Bounds, shape (N,); whole numbers for counts.
+    """
+    weight = weight / weight.sum(axis=1, keepdims=True)
+    tail = np.broadcast_to(tail, len(weight))
 
     def excess(y, cell):
         share = kind.cdf(y[:, None], *(shape[cell] for shape in shapes))
-        return np.sum(weight[cell] * np.where(valid[cell], share, 0.0), axis=1) - tail
+        return np.sum(weight[cell] * np.where(weight[cell] > 0, share, 0.0), axis=1) - tail[cell]
 
     search = _smallest_integer if hasattr(kind, "pmf") else _root
     return search(excess, low, high)
@@ -238,30 +251,5 @@ def _quantiles_of_draws(predictor, eta, spread, tails):
     at = at.reshape(-1, eta.shape[1])
     mean = scoring.mean_response(observations, predictor.link, at)
     scale = (predictor.scale * shrink).reshape(mean.shape)
-    if type(observations).__name__ == "TweedieObservations":  # NumPy's gamma is far faster
-        drawn = _draw_tweedie(rng, mean, scale, np.asarray(observations.power))
-    else:
-        key = jax.random.key(0)
-        drawn = np.asarray(observations.sample(key, jnp.asarray(mean), jnp.asarray(scale)), float)
+    drawn = draw_responses(observations, mean, scale, np.ones(()), rng).astype(float)
     return np.moveaxis(np.nanquantile(drawn.reshape(shape), tails, axis=0), 0, -1)
-
-
-def _draw_tweedie(rng, mean, scale, power):
-    """Draw sums of a Poisson number of gamma amounts."""
-    a, b = 2.0 - power, power - 1.0
-    return rng.gamma(rng.poisson(mean**a / (a * scale)) * a / b, scale * b * mean**b)
-
-
-# Distributions of SciPy, and their parameters from the mean, the dispersion, and the number of
-# trials or the degrees of freedom.
-DISTRIBUTIONS = {
-    "PoissonObservations": (stats.poisson, lambda m, s, n: [m]),
-    "BernoulliObservations": (stats.binom, lambda m, s, n: [n, m]),
-    "BinomialObservations": (stats.binom, lambda m, s, n: [n, m]),
-    "NegativeBinomialObservations": (stats.nbinom, lambda m, s, n: [1 / s, 1 / (1 + s * m)]),
-    "GammaObservations": (stats.gamma, lambda m, s, n: [1 / s, 0 * m, m * s]),
-    "GaussianObservations": (stats.norm, lambda m, s, n: [m, np.sqrt(s)]),
-    "InverseGaussianObservations": (stats.invgauss, lambda m, s, n: [m * s, 0 * m, 1 / s]),
-    "BetaObservations": (stats.beta, lambda m, s, n: [m / s, (1 - m) / s]),
-    "StudentTObservations": (stats.t, lambda m, s, n: [n, m, np.sqrt(s)]),
-}

@@ -82,10 +82,10 @@ def interval_table(model: Any, lower: np.ndarray, upper: np.ndarray, level: floa
     return table
 
 
-def check_level(level: float) -> None:
-    """Raise ValueError unless ``level`` is a probability."""
+def check_level(level: float, name: str = "level") -> None:
+    """Raise ValueError unless ``level``, an argument of that name, is a probability."""
     if not 0 < level < 1:
-        raise ValueError(f"`level` must lie between 0 and 1; got {level!r}.")
+        raise ValueError(f"`{name}` must lie between 0 and 1; got {level!r}.")
 
 
 def require_covariance(model: Any) -> np.ndarray:

@@ -53,7 +53,10 @@ class Drawn:
         """Return ``count`` of the draws, evenly spaced; all of them where None."""
         if count is None or count >= len(self):
             return self
-        index = np.linspace(0, len(self) - 1, count).round().astype(int)
+        return self.taken(np.linspace(0, len(self) - 1, count).round().astype(int))
+
+    def taken(self, index: Any) -> Drawn:
+        """Return the draws of these numbers, as one chain."""
         return replace(
             self,
             coef=self.coef[index],
