@@ -26,16 +26,22 @@ CLASSIFIER = {
     "check_classifiers_train": LOG_PROBABILITIES,
     "check_classifiers_one_label_sample_weights": "one label is not enough to fit",
 }
+MANY = CLASSIFIER | {
+    "check_classifiers_classes": "responses have an axis of their own: for one, `ClassifierGLM`",
+    "check_classifier_multioutput": "probabilities have an axis of classes: (n, K, C), as NeMoS's",
+}
 BINARY = dict.fromkeys(
     [
         "check_dict_unchanged",
         "check_dont_overwrite_attributes",
+        "check_dont_overwrite_parameters",
         "check_estimators_dtypes",
         "check_estimators_fit_returns_self",
         "check_estimators_overwrite_params",
         "check_estimators_pickle",
         "check_f_contiguous_array_estimator",
         "check_fit2d_1feature",
+        "check_fit2d_1sample",
         "check_fit2d_predict1d",
         "check_fit_check_is_fitted",
         "check_fit_idempotent",
@@ -78,7 +84,7 @@ ESTIMATORS = {
     "Bernoulli": (lambda: GLM("Bernoulli", regularizer="Ridge"), BINARY),
     "population": (lambda: PopulationGLM("Gaussian", regularizer="Ridge"), {}),
     "classifier": (lambda: ClassifierGLM(n_classes=None), CLASSIFIER),
-    "classifier-population": (lambda: ClassifierPopulationGLM(n_classes=None), CLASSIFIER),
+    "classifier-population": (lambda: ClassifierPopulationGLM(n_classes=None), MANY),
 }
 QUICK = {"Gaussian-ridge"}  # the others take minutes: every check compiles
 
