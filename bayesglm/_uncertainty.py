@@ -52,7 +52,7 @@ class Uncertainty:
         """
         with jax.enable_x64(True):
             fitted = self._fitted_data(X, y, sample_weight, offset)
-            codes = self._group_codes(groups, X, offset, fitted)
+            codes = self._group_codes(groups, X, offset, len(fitted.data.y))
             covariance = _robust(fitted, covariance_type, codes)
         return covariance if self._validator.y_ndim == 2 else covariance[0]
 
@@ -122,7 +122,7 @@ class Uncertainty:
             raise ValueError("method='cluster' needs `groups`, one label per row.")
         with jax.enable_x64(True):
             fitted = self._fitted_data(X, y, sample_weight, offset)
-            codes = self._group_codes(groups, X, offset, fitted)
+            codes = self._group_codes(groups, X, offset, len(fitted.data.y))
             if method == "profile":
                 bounds = self._profile(fitted, level)
             elif method == "bootstrap":
@@ -267,7 +267,7 @@ class Uncertainty:
             self._covariance,
         )
 
-    def _group_codes(self, groups, X, offset, fitted) -> np.ndarray | None:
+    def _group_codes(self, groups, X, offset, num_rows) -> np.ndarray | None:
         """Return the number of the group of each row that is kept, shape (n,)."""
         if groups is None:
             return None
@@ -278,7 +278,7 @@ class Uncertainty:
                 f"`groups` must have shape {(len(array),)}, one label per row; got {labels.shape}."
             )
         codes = np.unique(labels, return_inverse=True)[1]
-        return codes[~np.isnan(array).any(axis=1)] if len(array) > len(fitted.data.y) else codes
+        return codes[~np.isnan(array).any(axis=1)] if len(array) > num_rows else codes
 
 
 def _robust(fitted: Any, kind: str, codes: np.ndarray | None) -> np.ndarray:

@@ -3,10 +3,12 @@
 from bayesglm.intervals.bootstrap import bootstrap_estimates as bootstrap_estimates
 from bayesglm.intervals.bootstrap import percentile_bounds as percentile_bounds
 from bayesglm.intervals.covariance import at_mode as at_mode
+from bayesglm.intervals.effects_table import effects_table as effects_table
 from bayesglm.intervals.fitted_data import FittedData as FittedData
 from bayesglm.intervals.fitted_data import pack as pack
-from bayesglm.intervals.posterior_table import credible_table as credible_table
+from bayesglm.intervals.jackknife import jackknife as jackknife
 from bayesglm.intervals.posterior_prediction import posterior_bounds as posterior_bounds
+from bayesglm.intervals.posterior_table import credible_table as credible_table
 from bayesglm.intervals.posterior_table import parameter_index as parameter_index
 from bayesglm.intervals.posterior_table import posterior_table as posterior_table
 from bayesglm.intervals.prediction import Predictor as Predictor
@@ -22,6 +24,7 @@ from bayesglm.intervals.table import check_level as check_level
 from bayesglm.intervals.table import coefficient_table as coefficient_table
 from bayesglm.intervals.table import inference_dof as inference_dof
 from bayesglm.intervals.table import interval_table as interval_table
+from bayesglm.intervals.table import note as note
 from bayesglm.intervals.table import require_covariance as require_covariance
 from bayesglm.intervals.table import summarize as summarize
 from bayesglm.intervals.table import term_array as term_array

@@ -108,7 +108,8 @@ def require_covariance(model: Any) -> np.ndarray:
 def inference_dof(model: Any) -> np.ndarray:
     """Degrees of freedom of Student's t, shape (K, 1): infinite for the normal distribution."""
     moments = model.observation_model.scale_estimator == "moments"
-    return np.where(moments, model._dof_resid, np.inf).reshape(-1, 1)
+    known = moments and model._dof_resid is not None  # not for coefficients set by hand
+    return np.reshape(model._dof_resid if known else np.inf, (-1, 1))
 
 
 def note(model: Any) -> str:

@@ -149,8 +149,9 @@ def blocks(
     Parameters
     ----------
     measure
-        From `Cells` to a pytree of arrays whose first axis is rows. It is compiled once for every
-        shape of a block: a function of a module, or an `equinox.Partial` of one.
+        From `Cells` to a pytree of arrays whose first axis is rows, or to sums over rows with their
+        weights, in arrays with one row. It is compiled once for every shape of a block: a function
+        of a module, or an `equinox.Partial` of one.
     drawn
         The draws.
     X, offset, y, weight
@@ -173,13 +174,16 @@ def blocks(
             last = min(first + size, n)
             index = np.minimum(np.arange(first, first + size), n - 1)  # equal blocks compile once
             take = lambda a, index=index: None if a is None else np.asarray(a[index], float)
+            weights = take(weight)
+            if weights is not None:
+                weights[last - first :] = 0.0  # of repeated rows
             found = _measured(
                 measure,
                 shape,
                 observations_of_rows(drawn.observations, index, n),
                 drawn.link,
                 parameters,
-                tuple(map(take, (X, offset, y, weight))),
+                (*map(take, (X, offset, y)), weights),
                 jax.random.fold_in(key, first),
             )
             kept = last - first
