@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from arviz_stats.base import array_stats
-from small_problems import design, feature_mask, responses
+from scipy import special, stats
+from small_problems import design, feature_mask, responses, weights
 
 import bayesglm
 from bayesglm import GLM, ClassifierPopulationGLM, PopulationGLM, diagnostics, posterior
@@ -229,3 +231,122 @@ def test_no_posterior():
     model = by_hand(GLM(), np.zeros(4), np.zeros(1))
     with pytest.raises(NotFittedError, match="call `sample"):
         model.credible_interval()
+
+
+# The infinitesimal jackknife
+
+
+def mirrored(mean, covariance, pairs, rng):
+    """Draws whose mean and covariance are these, and whose odd moments vanish."""
+    z = rng.normal(size=(pairs, len(mean)))
+    z = np.concatenate([z, -z])
+    z = z @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T
+    return mean + z @ np.linalg.cholesky(covariance).T
+
+
+def with_data(model, X, y, theta, constant=None, stats=None):
+    """Give a model draws (S, D) or (S, D, K) and the data they come from."""
+    p = X.shape[1]
+    groups = {
+        "posterior": {"coef": theta[None, :, :p], "intercept": theta[None, :, p]},
+        "observed_data": {"y": y},
+        "constant_data": {"X": X, **(constant or {})},
+    }
+    groups |= {"sample_stats": stats} if stats else {}
+    labels = model._dimension_labels() | {"obs_id": np.arange(len(X))}
+    model.posterior_ = posterior.to_datatree(groups, labels, {"seed": 0})
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    """Normal draws around least squares, for which the jackknife is the sandwich exactly.
+
+    The covariance of a linear and a quadratic function of normal draws is what it is of their
+    linear parts, and mirrored draws have it without Monte Carlo error.
+    """
+    y = responses("Gaussian", "identity")[:, 0] * (1 + X[:, 2] ** 2)
+    expected = sm.OLS(y, sm.add_constant(X, prepend=False)).fit()
+    model = by_hand(GLM("Gaussian"), expected.params[:4], expected.params[4:])
+    model.scale_ = [expected.scale]
+    theta = mirrored(expected.params, expected.cov_params(), 500, np.random.default_rng(0))
+    with_data(model, X, y, theta)
+    return model, y, expected
+
+
+def test_jackknife_of_a_normal_posterior_is_the_sandwich(gaussian):
+    model, y, expected = gaussian
+    found = model.jackknife_covariance(progress_bar=False)
+    np.testing.assert_allclose(found, expected.get_robustcov_results("HC0").cov_params(), rtol=1e-9)
+    again = model.jackknife_covariance(X, y, progress_bar=False)
+    np.testing.assert_allclose(again, found, rtol=1e-12)
+
+
+def test_jackknife_of_groups_is_the_sandwich_of_groups(gaussian):
+    model, y, expected = gaussian
+    groups = np.arange(len(X)) % 17
+    of_groups = expected.get_robustcov_results("cluster", groups=groups, use_correction=False)
+    names = np.array([f"subject {g}" for g in groups])
+    found = model.jackknife_covariance(groups=names, progress_bar=False)
+    np.testing.assert_allclose(found, of_groups.cov_params(), rtol=1e-9)
+    again = model.jackknife_covariance(X, y, groups=names, progress_bar=False)
+    np.testing.assert_allclose(again, found, rtol=1e-12)
+    with pytest.raises(ValueError, match="`groups` must have shape"):
+        model.jackknife_covariance(groups=names[:5], progress_bar=False)
+
+
+def test_jackknife_of_a_population_with_weights_and_missing_cells():
+    """Each response is that of statsmodels on its own rows, twice where the weight is two."""
+    Y, mask = responses("Gaussian", "identity").copy(), feature_mask() > 0
+    Y[:7, 0] = Y[20:31, 2] = np.nan
+    rng, theta, expected = np.random.default_rng(0), np.zeros((1000, 5, 3)), []
+    for k in range(3):
+        used = np.append(mask[:, k], True)
+        rows = np.repeat(
+            np.flatnonzero(~np.isnan(Y[:, k])), weights()[~np.isnan(Y[:, k])].astype(int)
+        )
+        fit = sm.OLS(Y[rows, k], sm.add_constant(X, prepend=False)[rows][:, used]).fit()
+        theta[:, used, k] = mirrored(fit.params, fit.cov_params(), 500, rng)
+        expected.append((used, fit))
+    model = PopulationGLM("Gaussian", feature_mask=feature_mask())
+    by_hand(model, np.zeros((4, 3)), np.zeros(3))
+    model.scale_ = [fit.scale for _, fit in expected]
+    with_data(model, X, Y, theta, {"sample_weight": np.repeat(weights()[:, None], 3, axis=1)})
+    found = model.jackknife_covariance(progress_bar=False)
+    for k, (used, fit) in enumerate(expected):
+        robust = fit.get_robustcov_results("HC0").cov_params()
+        np.testing.assert_allclose(found[k][np.ix_(used, used)], robust, rtol=1e-9)
+        assert np.isnan(found[k][~used]).all()
+
+
+def test_jackknife_of_a_model_that_is_wrong():
+    """Counts with eight times the spread of Poisson's, against the sandwich and the bootstrap.
+
+    Draws are normal proposals with weights, made here. Of 20,000, the standard errors have a Monte
+    Carlo error of about 1 %, as those of 400 resamples of 3.5 %; skewness at n = 1,000 is another
+    1 % or so. Poisson's own standard errors are off by a factor of more than two.
+    """
+    rng, n = np.random.default_rng(1), 1000
+    Z = np.column_stack([rng.uniform(-1, 1, size=(n, 2)), np.ones(n)])
+    mean = np.exp(Z @ [0.4, -0.3, 1.5])
+    y = rng.poisson(mean * rng.gamma(0.6, 1 / 0.6, size=n)).astype(float)
+    fit = sm.GLM(y, Z, family=sm.families.Poisson()).fit(tol=1e-12)
+    proposal = stats.multivariate_normal(fit.params, 1.1 * fit.cov_params())
+    theta = proposal.rvs(20_000, random_state=2)
+    eta = theta @ Z.T
+    log_weight = eta @ y - np.exp(eta).sum(axis=1) - proposal.logpdf(theta)
+    log_weight -= special.logsumexp(log_weight)
+    model = by_hand(GLM(), fit.params[:2], fit.params[2:])
+    with_data(model, Z[:, :2], y, theta, stats={"log_weight": log_weight[None]})
+    errors = np.sqrt(np.diag(model.jackknife_covariance(progress_bar=False)))
+    sandwich = sm.GLM(y, Z, family=sm.families.Poisson()).fit(cov_type="HC0").bse
+    np.testing.assert_allclose(errors, sandwich, rtol=0.06)
+    assert (errors > 2 * fit.bse).all()
+    estimates = np.tile(fit.params, (400, 1))
+    count = rng.multinomial(n, np.full(n, 1 / n), size=400)
+    for _ in range(12):  # Newton's method for all resamples at once
+        mean = np.exp(estimates @ Z.T)
+        slope = (count * (y - mean)) @ Z
+        information = np.einsum("rn,ni,nj->rij", count * mean, Z, Z, optimize=True)
+        estimates = estimates + np.linalg.solve(information, slope[..., None])[..., 0]
+    assert np.abs(slope).max() < 1e-6
+    np.testing.assert_allclose(errors, estimates.std(axis=0, ddof=1), rtol=0.15)
