@@ -142,8 +142,8 @@ class Plots(PredictivePlots):
 
         The draws of all chains of a parameter are ranked together; a line is the distribution
         function of one chain's ranks, less the uniform one. If chains agree, the lines of all of
-        them lie in the band with probability ``level``. Draws are thinned to about as many as
-        there would be if they were independent.
+        them lie in the band with probability ``level``. The draws of a chain are thinned to
+        about as many as there would be if they were independent.
 
         Parameters
         ----------

@@ -21,7 +21,9 @@ from bayesglm.plots.figure import (
     label_width,
     left_out,
     legend_above,
+    legend_beside,
     new_axes,
+    one_or_all,
 )
 
 MOST_LINES = 250  # of one picture
@@ -54,13 +56,16 @@ def plot_coefficients(
     if sort:
         order = np.argsort(-np.nan_to_num(found.center).mean(axis=(1, 2)), kind="stable")
         found = found.take("terms", order)
-    axes = _axes(found, len(groups), len(found.responses) if classes else 1, ax)
+    axes = _axes(found, groups, len(found.responses) if classes else 1, ax)
     for i, panel in enumerate(axes):
         part = found.take("responses", [i]) if classes else found
         _forest(panel, part, groups, with_names=i == 0)
         panel.set_title(_title(part, classes, total), fontsize=SMALL + 1, loc="left")
-    _explain(axes[0], found, groups)
-    return axes[0] if len(axes) == 1 else axes
+    legend_above(axes[0], *_marks(found, groups), own=ax is None)
+    if len(groups) > 1:
+        lines = [axes[-1].plot([], [], color=c, linewidth=4)[0] for c in colors(len(groups))]
+        legend_beside(axes[-1], lines, [label(group) for group in groups])
+    return one_or_all(axes)
 
 
 def _refuse_many(groups: int, panels: int) -> None:
@@ -81,22 +86,23 @@ def _largest(found: Estimates, most: int) -> Estimates:
     return found.take("terms", np.sort(np.argsort(-size, kind="stable")[:most]))
 
 
-def _axes(found: Estimates, groups: int, panels: int, ax: Any) -> list[Any]:
+def _axes(found: Estimates, groups: list, panels: int, ax: Any) -> np.ndarray:
     if ax is not None:
         if panels > 1:
             raise ValueError(
                 f"`ax` is one axes, and {panels} responses with classes need one each: name one "
                 "of them in `responses`, or leave `ax`."
             )
-        return [ax]
+        return np.array([ax], dtype=object)
     names = [label(term) for term in found.terms]
     rows = len(names)
-    lines = 2 if _has(found.mode) and _has(found.mean) and groups > 1 else 1
-    least = 0.17 if rows > MANY_ROWS else 0.34
-    line = 0.07 if rows > MANY_ROWS else 0.11
-    row = max(least, 0.13 * label_lines(names), line * groups * lines)
-    width = label_width(names) + 0.5 + WIDTH * (1 if panels == 1 else 0.6 * panels)
-    return list(new_axes(width, row * rows + 1.3, 1, panels, sharex=True, sharey=True)[0])
+    lines = 2 if _has(found.mode) and _has(found.mean) and len(groups) > 1 else 1
+    least = 0.15 if rows > MANY_ROWS else 0.34
+    line = 0.06 if rows > MANY_ROWS else 0.085
+    row = max(least, 0.14 * label_lines(names), line * len(groups) * lines)
+    beside = label_width([label(g) for g in groups]) + 0.6 if len(groups) > 1 else 0.0
+    width = label_width(names) + 0.5 + WIDTH * (1 if panels == 1 else 0.6 * panels) + beside
+    return new_axes(width, row * rows + 1.3, 1, panels, sharex=True, sharey=True)[0]
 
 
 def _has(values: np.ndarray) -> bool:
@@ -115,7 +121,12 @@ def _forest(ax: Any, found: Estimates, groups: list, with_names: bool) -> None:
     rows = np.arange(len(found.terms))
     crowded = len(rows) > MANY_ROWS
     size = 3.0 if crowded else 4.5
-    ax.hlines(rows, 0, 1, LIGHT, linewidth=0.6, transform=ax.get_yaxis_transform(), zorder=0)
+    if len(groups) > 1:
+        ax.barh(
+            rows[::2], 1, 1, 0, color=LIGHT, alpha=0.5, transform=ax.get_yaxis_transform(), zorder=0
+        )
+    else:
+        ax.hlines(rows, 0, 1, LIGHT, linewidth=0.6, transform=ax.get_yaxis_transform(), zorder=0)
     ax.axvline(0.0, color=GRAY, linewidth=0.8, zorder=1)
     both = _has(found.mode) and _has(found.mean)
     gap = 0.7 / len(groups)
@@ -128,7 +139,7 @@ def _forest(ax: Any, found: Estimates, groups: list, with_names: bool) -> None:
         held = of(found.held)
         ax.plot(0 * y[held], y[held], "x", color=GRAY, markersize=size, gid="held")
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_yticks(rows, [label(term) for term in found.terms], fontsize=SMALL)
+    ax.set_yticks(rows, list(map(label, found.terms)), fontsize=7.0 if crowded else SMALL)
     ax.tick_params(axis="y", length=0, labelleft=with_names)
     ax.tick_params(axis="x", top=crowded, labeltop=crowded)
     ax.set_xlabel("coefficient", fontsize=SMALL)
@@ -154,8 +165,8 @@ def _mode(ax, y, mode, wald, shade, size) -> None:
     )
 
 
-def _explain(ax: Any, found: Estimates, groups: list) -> None:
-    """Place a legend of marks and groups over the axes."""
+def _marks(found: Estimates, groups: list) -> tuple[list[Any], list[str]]:
+    """Return marks that are drawn, and what they mean."""
     from matplotlib.lines import Line2D
 
     handles, names = [], []
@@ -175,7 +186,4 @@ def _explain(ax: Any, found: Estimates, groups: list) -> None:
     if found.held.any():
         handles.append(Line2D([], [], color=GRAY, marker="x", linestyle="none", markersize=4.5))
         names.append("not in the model")
-    if len(groups) > 1:
-        handles += [Line2D([], [], color=shade, linewidth=4) for shade in colors(len(groups))]
-        names += [label(group) for group in groups]
-    legend_above(ax, handles, names, WIDTH)
+    return handles, names

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import intervals
 from bayesglm.glm import scoring
 from bayesglm.glm.design import Design
 from bayesglm.plots.responses import cell_weights, kept_data
-from bayesglm.posterior.blocks import by_rows
+from bayesglm.posterior.expected_response import expected_response
 
 POINTS = 100  # of a curve
 NUM_BINS = 10  # that rows are averaged in
@@ -119,24 +117,9 @@ def curve_of(model: Any, rows: Rows, column: int, level: float) -> Curve:
     offset = None if rows.offset is None else np.repeat(rows.offset, len(at), axis=0)
     if model.posterior_ is None:
         return Curve(at, *_at_mode(model, X, offset, level))
-    tails = jnp.array([0.5 - level / 2, 0.5 + level / 2])
-    measure = eqx.Partial(mean_and_bounds, tails)
-    return Curve(at, *_bounds_first(*by_rows(measure, model._drawn(), X, offset)))
-
-
-def _bounds_first(mean: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return mean, np.moveaxis(bounds, 1, 0)
-
-
-def mean_and_bounds(tails: Any, cells: Any) -> tuple[Any, Any]:
-    """Return expected responses of a block of rows, and quantiles: a measure for `blocks`."""
-    mean = _expectation(cells.observations, cells.mean)
-    return mean.mean(axis=1), jnp.moveaxis(jnp.quantile(mean, tails, axis=1), 0, 1)
-
-
-def _expectation(observations: Any, mean: Any) -> Any:
-    """Return expected responses; the probabilities of classes."""
-    return jnp.exp(mean) if observations.event_ndim else observations.expectation(mean)
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    found = expected_response(model._drawn(), X, offset, tails)
+    return Curve(at, found.mean, np.moveaxis(found.bounds, -1, 0))
 
 
 def _at_mode(model: Any, X: np.ndarray, offset: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +129,7 @@ def _at_mode(model: Any, X: np.ndarray, offset: Any, level: float) -> tuple[np.n
     observations, link = model.observation_model, model.inverse_link_function
     eta = model._eta(Design(X, model._layout), offset)
     respond = lambda e: np.asarray(
-        _expectation(observations, scoring.mean_response(observations, link, e))
+        observations.expectation(scoring.mean_response(observations, link, e))
     )
     mean = respond(eta)
     if observations.event_ndim or model._covariance is None:

@@ -25,6 +25,8 @@ from bayesglm.plots.responses import is_binary
 
 MOST_DOTS = 1000  # rows shown one by one
 DATA = ("auto", "points", "means", None)
+BESIDE = 0.45  # shift of the data at two values, in units of that of the groups
+SLIGHTLY = 0.04  # of that shift at other values
 JITTER = 0.03  # of dots at two values, as a share of their distance
 
 
@@ -123,9 +125,9 @@ def _curves(ax: Any, curve: Curve, chosen: tuple[Any, Any]) -> None:
         ax.set_xlim(*(curve.at + np.array([-0.5, 0.5]) * np.ptp(curve.at)))
 
 
-def _shift(at: np.ndarray, i: int, groups: int) -> float:
+def _shift(at: np.ndarray, i: float, groups: int) -> float:
     """Sideways shift of a group at two values, so that intervals do not hide one another."""
-    return float(np.ptp(at)) * 0.06 * (i - (groups - 1) / 2)
+    return float(np.ptp(at)) * min(0.2, 0.8 / groups) * (i - (groups - 1) / 2)
 
 
 def _data(
@@ -142,7 +144,7 @@ def _data(
         there = weight[:, i] > 0
         if how == "means":
             at, mean, error = binned_means(x[there], y[there, i], weight[there, i])
-            at = at + _shift(at, i, y.shape[1]) + 0.1 * np.ptp(at) if two else at
+            at = at + _shift(x, i + BESIDE * two, y.shape[1]) * (1.0 if two else SLIGHTLY)
             tone = GRAY if y.shape[1] == 1 else shade
             ax.errorbar(
                 at,

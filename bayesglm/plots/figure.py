@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +46,8 @@ def colors(count: int) -> list[Any]:
 
 def label(name: Any, width: int = WIDEST_LABEL) -> str:
     """Text that shows a name as it is: in lines of at most ``width``, dollars no mathematics."""
-    lines = textwrap.wrap(str(name), width) or [""]
-    return "\n".join(lines).replace("$", r"\$")
+    lines = re.findall(rf".{{1,{width}}}(?:(?<=[\s_,-])|$)|.{{1,{width}}}", str(name), re.DOTALL)
+    return "\n".join(line.strip() for line in lines).replace("$", r"\$")
 
 
 def label_width(labels: Sequence[str], size: float = SMALL) -> float:
@@ -105,18 +105,64 @@ def one_or_all(axes: np.ndarray) -> Any:
     return axes[0] if len(axes) == 1 else axes
 
 
-def legend_above(ax: Any, handles: Sequence[Any], names: Sequence[str], width: float) -> Any:
-    """Place a legend over the axes, in as many columns as its width in inches has room for."""
-    columns = max(1, int(width / (label_width(names) + 0.6)))
-    return add_legend(
-        ax, handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns
-    )
+def label_outer(axes: np.ndarray) -> None:
+    """Leave the labels of vertical scales to the first column of panels."""
+    for ax in axes:
+        place = ax.get_subplotspec()
+        if len(axes) > 1 and not place.is_first_col():
+            ax.set_ylabel("")
 
 
-def add_legend(ax: Any, handles: Sequence[Any], names: Sequence[str], **options: Any) -> Any:
-    """Draw a legend; names are shown as they are, even those that begin with an underscore."""
+def legend_above(
+    ax: Any, handles: Sequence[Any], names: Sequence[str], *, own: bool, title: str = ""
+) -> Any:
+    """Place a legend over the axes, in as many columns as there is room for.
+
+    Parameters
+    ----------
+    ax, handles, names
+        As in `add_legend`.
+    own
+        Whether the figure is of this package: then over all its axes.
+    title
+        Of the legend.
+    """
+    width = ax.figure.get_figwidth() if own else 2.0
+    options = {
+        "ncols": max(1, int(width / (label_width(names) + 0.6))),
+        "title": label(title, 100) or None,
+        "title_fontsize": SMALL,
+        "alignment": "left",
+    }
+    if own:
+        return add_legend(ax.figure, handles, names, loc="outside upper left", **options)
+    return add_legend(ax, handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), **options)
+
+
+def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[str]) -> Any:
+    """Place a legend to the right of the axes."""
+    return add_legend(ax, handles, names, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def add_legend(owner: Any, handles: Sequence[Any], names: Sequence[str], **options: Any) -> Any:
+    """Add a legend to axes or a figure, beside those that there are.
+
+    Parameters
+    ----------
+    owner
+        The axes or the figure.
+    handles
+        What is explained.
+    names
+        By which names: they are shown as they are, even those that begin with an underscore.
+    options
+        Of matplotlib's ``legend``.
+    """
     options = {"frameon": False, "fontsize": SMALL, "borderaxespad": 0.3} | options
-    legend = ax.legend(handles, ["name"] * len(handles), **options)
+    earlier = owner.get_legend() if hasattr(owner, "get_legend") else None
+    if earlier is not None:  # another call would replace it
+        owner.add_artist(earlier).set_clip_on(False)
+    legend = owner.legend(handles, ["name"] * len(handles), **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
     return legend

@@ -32,7 +32,7 @@ class Bins:
     root
         Whether bars are of counts, on the scale of a square root.
     edges
-        Inner edges, shape (count - 1,); None where there is a bin per class.
+        Inner edges, shape (count - 1,); None for yes and no, whose shares are counted.
     limits
         Of the picture.
     bandwidth
@@ -64,7 +64,7 @@ def counted(bins: Bins, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     bins
         The bins.
     values
-        Responses of some rows at all draws, shape (B, S), or one-hot classes (B, S, C).
+        Responses of some rows at all draws, numbers of classes for classifiers, shape (B, S).
     weight
         Weights of the rows, shape (B,).
 
@@ -72,8 +72,6 @@ def counted(bins: Bins, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     -------
     Shape (S, bins).
     """
-    if values.ndim == 3:
-        return np.einsum("bsc,b->sc", values, weight)
     if bins.edges is None:  # successes, or shares of them
         success = values.T @ weight
         return np.stack([weight.sum() - success, success], axis=-1)
@@ -89,7 +87,7 @@ def bins_of(model: Any, data: Any, k: int, kind: str | None) -> Bins:
     if observations.event_ndim:
         classes = model._class_labels()
         _refuse_lines(kind, "classes")
-        return Bins("bars", len(classes), list(map(str, classes)))
+        return Bins("bars", len(classes), list(map(str, classes)), False, _between(len(classes)))
     y = data.y[cell_weights(data)[:, k] > 0, k]
     if is_binary(observations):
         _refuse_lines(kind, "yes/no responses")
@@ -97,6 +95,11 @@ def bins_of(model: Any, data: Any, k: int, kind: str | None) -> Bins:
     if kind is None:
         kind = "bars" if observations.is_count else _kind_of_line(y)
     return _bars_of(y, bool(observations.is_count)) if kind == "bars" else _lines_of(model, y, kind)
+
+
+def _between(count: int) -> np.ndarray:
+    """Edges between the numbers of classes."""
+    return np.arange(count - 1) + 0.5
 
 
 def _refuse_lines(kind: str | None, what: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesglm.intervals import check_level
 from bayesglm.plots import uniformity
-from bayesglm.plots.figure import COLORS, SMALL, bare, label, one_or_all, panels
+from bayesglm.plots.figure import COLORS, SMALL, bare, label, label_outer, one_or_all, panels
 from bayesglm.plots.responses import response_title, shown_responses
 
 
@@ -43,6 +43,7 @@ def plot_pit(
         values = columns[~np.isnan(columns[:, k]), k]
         _curve(panel, values, level)
         panel.set_title(label(response_title(model, k)), fontsize=SMALL)
+    label_outer(axes)
     if ax is None:
         said = f"a right model's line is in the band with probability {level:.0%}"
         axes[0].figure.suptitle("\n".join(filter(None, [said, headline])), fontsize=SMALL + 1)
@@ -56,5 +57,5 @@ def _curve(ax: Any, values: np.ndarray, level: float) -> None:
     uniformity.draw_band(ax, points, uniformity.band(len(values), points, level))
     curve = uniformity.differences(values, points)
     ax.step(points, curve, where="post", color=COLORS[0], linewidth=1.5, gid="curve")
-    ax.set_xlabel("probability of a smaller response, left out", fontsize=SMALL)
-    ax.set_ylabel("difference of distribution functions", fontsize=SMALL)
+    ax.set_xlabel("LOO-PIT", fontsize=SMALL)
+    ax.set_ylabel("ECDF difference", fontsize=SMALL)

@@ -10,23 +10,25 @@ import numpy as np
 from bayesglm.intervals import check_level
 from bayesglm.plots.estimates import Estimates, estimates, positions
 from bayesglm.plots.figure import (
-    COLORS,
     GRAY,
     LIGHT,
     SMALL,
-    add_legend,
     bare,
     colors,
     label,
+    label_lines,
     label_width,
+    legend_above,
     new_axes,
 )
 
-CELL = (0.12, 0.32)  # height and width of a cell of the map, in inches
-LARGEST_MAP = (11.0, 9.0)
+CELL = (0.125, 0.32)  # height and width of a cell of the map, in inches
+SMALLEST_MAP, LARGEST_MAP = (1.8, 2.0), (12.5, 9.0)
 SIDE = 1.6  # width of a panel at the side
+BAR = 0.12  # thickness of the bar of colours
 TINY = 7.0  # size of the labels of rows, in points
 LARGEST_SHARE = 0.99  # of the coefficients that the colours tell apart
+OUTLIER = 1.5  # times this quantile, if any is larger
 
 
 @dataclass(frozen=True)
@@ -73,24 +75,30 @@ def plot_population(
     features = features.take("terms", positions(features.terms, terms, "terms"))
     sides = list(_sides(model, found, rows, explained))
     maps = len(found.classes)
-    axes = _axes(features, maps, len(sides))
+    cell = _cell(features)
+    axes = _axes(features, cell, len(sides))
     limit = _limit(features.center)
     for i, ax in enumerate(axes[:maps]):
-        image = _map(ax, features.take("classes", [i]), limit, with_names=i == 0)
+        image = _map(ax, features.take("classes", [i]), limit, cell, with_names=i == 0)
         ax.set_title(label(found.classes[i]) if maps > 1 else "", fontsize=SMALL)
     beyond = np.nanmax(np.abs(features.center), initial=0.0) > limit
     bar = axes[0].figure.colorbar(
         image,
         ax=list(axes[:maps]),
         location="top",
-        aspect=40,
         extend="both" if beyond else "neither",
+        **_size_of_bar(cell[0] * len(rows), cell[1] * len(features.terms) * maps),
     )
-    bar.set_label(_meaning(features), fontsize=SMALL)
     bar.ax.tick_params(labelsize=TINY)
+    axes[0].figure.suptitle(_meaning(features), fontsize=SMALL)
     for ax, side in zip(axes[maps:], sides, strict=True):
         _side(ax, side, found.classes)
     return axes
+
+
+def _size_of_bar(height: float, width: float) -> dict[str, float]:
+    """Thickness of a bar of colours over maps of a size, and its distance, in units of theirs."""
+    return {"fraction": 0.25 / height, "pad": 0.08 / height, "aspect": width / BAR}
 
 
 def _meaning(found: Estimates) -> str:
@@ -98,14 +106,22 @@ def _meaning(found: Estimates) -> str:
     return f"coefficient; dot: {found.level:.0%} interval without zero{held}"
 
 
-def _axes(found: Estimates, maps: int, sides: int) -> np.ndarray:
+def _cell(found: Estimates) -> tuple[float, float]:
+    """Height and width of the cells of the maps, in inches."""
+    rows, columns, maps = found.center.shape[1], found.center.shape[0], found.center.shape[2]
+    height = np.clip(CELL[0] * rows, SMALLEST_MAP[0], LARGEST_MAP[0])
+    width = np.clip(CELL[1] * columns, SMALLEST_MAP[1], LARGEST_MAP[1] / maps)
+    return float(height / rows), float(width / columns)
+
+
+def _axes(found: Estimates, cell: tuple[float, float], sides: int) -> np.ndarray:
     """Axes of the maps and the panels at their side, which share their rows."""
-    height = np.clip(CELL[0] * len(found.responses), 1.8, LARGEST_MAP[0])
-    width = np.clip(CELL[1] * len(found.terms), 2.0, LARGEST_MAP[1] / maps)
-    names = label_width([label(term) for term in found.terms])
+    maps, terms = len(found.classes), list(map(label, found.terms))
+    width, height = cell[1] * len(terms), cell[0] * len(found.responses)
+    names = label_width(list(map(label, found.responses)), TINY)
     size = (
-        width * maps + SIDE * sides + label_width(list(map(label, found.responses)), TINY) + 0.6,
-        height + 1.1 + names,
+        width * maps + SIDE * sides + names + 0.6,
+        height + 1.2 + label_width(terms, TINY) + 0.3 * (maps > 1),
     )
     ratios = [width] * maps + [SIDE] * sides
     return new_axes(*size, 1, maps + sides, sharey=True, width_ratios=ratios)[0]
@@ -114,10 +130,15 @@ def _axes(found: Estimates, maps: int, sides: int) -> np.ndarray:
 def _limit(values: np.ndarray) -> float:
     """Largest coefficient that the colours show: a few huge ones are not to pale all others."""
     size = np.abs(values[np.isfinite(values)])
-    return float(np.quantile(size, LARGEST_SHARE)) or 1.0 if size.size else 1.0
+    if not size.any():
+        return 1.0
+    most, largest = float(np.quantile(size, LARGEST_SHARE)), float(size.max())
+    return most if largest > OUTLIER * most > 0 else largest
 
 
-def _map(ax: Any, found: Estimates, limit: float, with_names: bool) -> Any:
+def _map(
+    ax: Any, found: Estimates, limit: float, cell: tuple[float, float], with_names: bool
+) -> Any:
     """Map of the coefficients of all responses, with dots where the interval leaves zero out."""
     values, (lower, upper) = found.center[..., 0].T, np.swapaxes(found.bounds[..., 0], 1, 2)
     ax.set_facecolor(LIGHT)
@@ -133,30 +154,21 @@ def _map(ax: Any, found: Estimates, limit: float, with_names: bool) -> Any:
     at = np.argwhere((lower > 0) | (upper < 0))
     dark = np.abs(values[tuple(at.T)]) > 0.6 * limit
     shades = np.where(dark, "white", "black")
-    ax.scatter(at[:, 1], at[:, 0], s=_dot(ax, values.shape), c=shades, linewidths=0, gid="marks")
-    _label_some(ax.yaxis, [label(name) for name in found.responses], ax, 1, with_names)
-    _label_some(ax.xaxis, [label(term) for term in found.terms], ax, 0, True)
+    dot = np.clip(0.4 * 72 * min(cell), 0.5, 4.0)
+    ax.scatter(at[:, 1], at[:, 0], s=dot**2, c=shades, linewidths=0, gid="marks")
+    _label_some(ax.yaxis, [label(name) for name in found.responses], cell[0])
+    _label_some(ax.xaxis, [label(term) for term in found.terms], cell[1])
     ax.tick_params(axis="x", labelrotation=90)
+    ax.tick_params(axis="y", labelleft=with_names)
     ax.tick_params(length=0)
     return image
 
 
-def _inches(ax: Any, axis: int) -> float:
-    """Rough length of an axes before the layout is known."""
-    return float(ax.get_window_extent().size[axis] / ax.figure.dpi)
-
-
-def _dot(ax: Any, shape: tuple[int, int]) -> float:
-    """Area of a dot that fits into a cell, in points squared."""
-    cell = 72 * min(_inches(ax, 1) / shape[0], _inches(ax, 0) / shape[1])
-    return float(np.clip(0.4 * cell, 0.5, 4.0) ** 2)
-
-
-def _label_some(axis: Any, names: list[str], ax: Any, along: int, shown: bool) -> None:
+def _label_some(axis: Any, names: list[str], cell: float) -> None:
     """Label every row or column, or every few if they are too narrow for a line each."""
-    step = max(1, int(np.ceil(len(names) * TINY * 1.25 / 72 / max(_inches(ax, along), 0.1))))
-    index = np.arange(0, len(names), step)
-    axis.set_ticks(index, [names[i] if shown else "" for i in index], fontsize=TINY)
+    line = TINY * 1.2 / 72 * label_lines(names)
+    index = np.arange(0, len(names), max(1, int(np.ceil(line / cell))))
+    axis.set_ticks(index, [names[i] for i in index], fontsize=TINY)
 
 
 def _sides(model: Any, found: Estimates, rows: list[int], explained: np.ndarray | None) -> Any:
@@ -177,19 +189,13 @@ def _side(ax: Any, side: Side, classes: list) -> None:
     rows = np.arange(count)
     ax.hlines(rows, 0, 1, LIGHT, linewidth=0.4, transform=ax.get_yaxis_transform(), zorder=0)
     lines = []
-    for i, shade in enumerate(colors(groups) if groups > 1 else [COLORS[0]]):
+    for i, shade in enumerate(colors(groups)):
+        y = rows + 0.6 / groups * (i - (groups - 1) / 2)
         if side.bounds is not None:
-            ax.hlines(rows, *side.bounds[..., i], shade, linewidth=0.8)
-        lines += ax.plot(side.values[:, i], rows, "o", color=shade, markersize=2.5)
+            ax.hlines(y, *side.bounds[..., i], shade, linewidth=0.8)
+        lines += ax.plot(side.values[:, i], y, "o", color=shade, markersize=2.5)
     if groups > 1:
-        add_legend(
-            ax,
-            lines,
-            [label(name) for name in classes],
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            fontsize=TINY,
-        )
+        legend_above(ax, lines, [label(name) for name in classes], own=False)
     if np.nanmin(side.values) <= 0 <= np.nanmax(side.values):
         ax.axvline(0.0, color=GRAY, linewidth=0.6, zorder=0)
     ax.set_xlabel(side.title, fontsize=SMALL)

@@ -10,21 +10,24 @@ import numpy as np
 from bayesglm._sampling import check_counts, read_seed
 from bayesglm.plots.figure import (
     COLORS,
-    GRAY,
+    PANEL,
     SMALL,
-    add_legend,
     bare,
     label,
+    label_outer,
+    label_width,
+    legend_above,
     one_or_all,
     panels,
 )
 from bayesglm.plots.histograms import Bins, bins_of, counted, smoothed
-from bayesglm.plots.responses import cell_weights, response_title, shown_responses
-from bayesglm.posterior.blocks import blocks
+from bayesglm.plots.responses import cell_weights, of_responses, response_title, shown_responses
+from bayesglm.posterior.replicates import response_blocks
 
 KINDS = ("bars", "density", "ecdf")
 LEVEL = 0.9  # of the intervals of bars
-OBSERVED, REPLICATED = "black", COLORS[0]
+OBSERVED, BARS, REPLICATED = "black", "#BDBDBD", COLORS[0]
+WIDEST_BAR = 14  # characters of the label of a bar in a line
 
 
 def plot_ppc(
@@ -57,46 +60,34 @@ def plot_ppc(
         bare(panel)
         PAINTERS[of.kind](panel, of, seen, drawn)
         panel.set_title(label(response_title(model, k)), fontsize=SMALL)
-    if headline and ax is None:
-        axes[0].figure.suptitle(headline, fontsize=SMALL + 1)
+    label_outer(axes)
+    handles, names = _legend(bins[0].kind, num_draws)
+    legend_above(axes[0], handles, names, own=ax is None, title=headline)
     return one_or_all(axes)
-
-
-def responses_of(cells: Any) -> Any:
-    """Return new responses of a block of rows: a measure for `blocks`."""
-    return cells.response
 
 
 def _histograms(model, data, chosen, bins, num_draws, seed, progress_bar) -> tuple[list, list]:
     """Weight in each bin, observed (bins,) and of each replicate (draws, bins), per response."""
-    drawn, weight = model._drawn(num_draws), cell_weights(data)
-    target = model._kernel_response(data.y)
-    found = blocks(
-        responses_of,
-        drawn,
-        data.design.array,
-        data.offset,
-        seed=seed,
-        progress_bar=progress_bar,
-        description="replicates",
-    )
-    observed = [
-        counted(of, target[:, None, k], weight[:, k])[0] for of, k in zip(bins, chosen, strict=True)
-    ]
+    drawn = of_responses(model._drawn(num_draws), chosen)
+    y, weight, offset = data.y[:, chosen], cell_weights(data)[:, chosen], data.offset
+    if offset is not None and offset.shape[1] > 1:
+        offset = offset[:, chosen]
+    how = {"seed": seed, "progress_bar": progress_bar, "description": "replicates"}
+    observed = [counted(of, y[:, [i]], weight[:, i])[0] for i, of in enumerate(bins)]
     replicated = [np.zeros((len(drawn), of.count)) for of in bins]
-    for rows, response in found:
-        for total, of, k in zip(replicated, bins, chosen, strict=True):
-            total += counted(of, response[:, :, k], weight[rows, k])
+    for rows, response in response_blocks(drawn, data.design.array, offset, **how):
+        for i, of in enumerate(bins):
+            replicated[i] += counted(of, response[:, :, i], weight[rows, i])
     return observed, replicated
 
 
 def _bars(ax: Any, bins: Bins, observed: np.ndarray, replicated: np.ndarray) -> None:
     """Bars of what was observed, and dots with intervals of what the model expects."""
     place = np.arange(bins.count)
-    bars = ax.bar(place, observed, width=0.85, color="#BDBDBD", gid="observed")
+    ax.bar(place, observed, width=0.85, color=BARS, gid="observed")
     tails = (0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2)
     lower, middle, upper = np.quantile(replicated, tails, axis=0)
-    dots = ax.errorbar(
+    ax.errorbar(
         place,
         middle,
         [middle - lower, upper - middle],
@@ -109,44 +100,52 @@ def _bars(ax: Any, bins: Bins, observed: np.ndarray, replicated: np.ndarray) -> 
     if bins.root:
         ax.set_yscale("function", functions=(np.sqrt, np.square))
     ax.set_ylim(0, 1.05 * max(observed.max(), upper.max()))
-    step = max(1, -(-bins.count // 12)) if bins.root else 1
-    shown = [i for i in place if i % step == 0 and i < bins.count - 1] + [bins.count - 1]
-    ax.set_xticks(shown, [label(bins.labels[i], 14) for i in shown])
+    names = [label(name, WIDEST_BAR) for name in bins.labels]
+    shown = _spread_out(names) if bins.root else place
+    ax.set_xticks(shown, [names[i] for i in shown])
     ax.set_ylabel("rows (square-root scale)" if bins.root else "rows", fontsize=SMALL)
     ax.set_xlabel("response", fontsize=SMALL)
-    add_legend(ax, [bars, dots], ["observed", f"replicated, {LEVEL:.0%} interval"], loc="best")
+
+
+def _spread_out(names: list[str]) -> list[int]:
+    """Positions of labels that have room beside one another, the last one among them."""
+    last = len(names) - 1
+    step = -(-len(names) // max(2, int(0.8 * PANEL[0] / (label_width(names) + 0.15))))
+    return [i for i in range(0, last, step) if i <= last - step] + [last]
 
 
 def _density(ax: Any, bins: Bins, observed: np.ndarray, replicated: np.ndarray) -> None:
-    """Densities, smoothed alike."""
-    lines = ax.plot(
-        bins.centers, smoothed(bins, replicated).T, color=REPLICATED, linewidth=0.6, alpha=0.25
-    )
-    (line,) = ax.plot(
-        bins.centers, smoothed(bins, observed), color=OBSERVED, linewidth=1.6, gid="observed"
-    )
+    """Draw densities, smoothed alike."""
+    _lines(ax, bins.centers, smoothed(bins, observed), smoothed(bins, replicated))
     ax.set(yticks=[], xlim=bins.limits, ylim=(0, None))
     ax.spines["left"].set_visible(False)
-    _explain(ax, line, lines, "density", loc="best")
+    ax.set_ylabel("density", fontsize=SMALL)
 
 
 def _ecdf(ax: Any, bins: Bins, observed: np.ndarray, replicated: np.ndarray) -> None:
-    """Distribution functions: the share of responses up to each edge of a bin."""
+    """Draw distribution functions: the share of responses up to each edge of a bin."""
     share = lambda weight: np.cumsum(weight, axis=-1)[..., :-1] / weight.sum(axis=-1, keepdims=True)
-    lines = ax.plot(bins.edges, share(replicated).T, color=REPLICATED, linewidth=0.6, alpha=0.25)
-    (line,) = ax.plot(bins.edges, share(observed), color=OBSERVED, linewidth=1.6, gid="observed")
+    _lines(ax, bins.edges, share(observed), share(replicated))
     ax.set(xlim=bins.limits, ylim=(0, 1))
-    _explain(ax, line, lines, "distribution function", loc="lower right")
+    ax.set_ylabel("distribution function", fontsize=SMALL)
 
 
-def _explain(ax: Any, observed: Any, replicated: Any, what: str, loc: str) -> None:
-    from matplotlib.lines import Line2D
-
+def _lines(ax: Any, at: np.ndarray, observed: np.ndarray, replicated: np.ndarray) -> None:
+    ax.plot(at, replicated.T, color=REPLICATED, linewidth=0.6, alpha=0.25, gid="replicated")
+    ax.plot(at, observed, color=OBSERVED, linewidth=1.6, gid="observed")
     ax.set_xlabel("response", fontsize=SMALL)
-    ax.set_ylabel(what, fontsize=SMALL)
-    proxy = Line2D([], [], color=REPLICATED, linewidth=1.0)
-    names = ["observed", f"replicated ({len(replicated)} draws)"]
-    add_legend(ax, [observed, proxy], names, loc=loc, labelcolor=GRAY)
+
+
+def _legend(kind: str, num_draws: int) -> tuple[list[Any], list[str]]:
+    """Return marks of what is observed and what is not, and their names."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if kind == "bars":
+        handles = [Patch(color=BARS), Line2D([], [], color=REPLICATED, marker="o", markersize=3.5)]
+        return handles, ["observed", f"replicated: median, {LEVEL:.0%} interval"]
+    handles = [Line2D([], [], color=shade) for shade in (OBSERVED, REPLICATED)]
+    return handles, ["observed", f"replicated ({num_draws} draws)"]
 
 
 PAINTERS = {"bars": _bars, "density": _density, "ecdf": _ecdf}

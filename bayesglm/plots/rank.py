@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm import diagnostics
 from bayesglm.plots import uniformity
-from bayesglm.plots.figure import SMALL, add_legend, bare, colors, label, left_out, new_axes
+from bayesglm.plots.figure import (
+    MOST_GROUPS,
+    SMALL,
+    bare,
+    colors,
+    label,
+    left_out,
+    legend_beside,
+    new_axes,
+)
 from bayesglm.plots.parameters import Parameters, select
 
 COLUMNS = 4
@@ -28,43 +38,49 @@ def plot_rank(
     count = len(chosen.names)
     columns = min(count, COLUMNS)
     rows = -(-count // columns)
-    axes = new_axes(2.9 * columns + 0.6, 2.2 * rows + 0.7, rows, columns, sharex=True)
+    axes = new_axes(2.8 * columns + 1.2, 2.2 * rows + 0.7, rows, columns, sharex=True)
     for ax in axes.ravel()[count:]:
         ax.set_visible(False)
     for i, ax in enumerate(axes.ravel()[:count]):
-        _ranks(ax, chosen, i, level)
+        lines = _ranks(ax, chosen, i, level)
+    if len(lines) <= MOST_GROUPS:
+        names = [f"chain {chain}" for chain in range(len(lines))]
+        legend_beside(axes[0, -1], lines, names)
     figure = axes[0, 0].figure
-    figure.supxlabel("share of the draws of all chains", fontsize=SMALL)
-    figure.supylabel("difference of distribution functions", fontsize=SMALL)
+    figure.supxlabel("fractional rank", fontsize=SMALL)
+    figure.supylabel("ECDF difference", fontsize=SMALL)
     parts = [
-        f"{level:.0%} of posteriors whose chains agree have all lines in the band",
+        f"if chains agree, all lines are in the band with probability {level:.0%}",
         left_out(count, chosen.total, "parameters, worst R-hat first"),
     ]
     figure.suptitle("\n".join(part for part in parts if part), fontsize=SMALL + 1)
     return axes.ravel()[:count]
 
 
-def thinned(draws: np.ndarray, ess: float) -> np.ndarray:
-    """Draws (chain, draw), evenly spaced, that are about as many as independent ones would be."""
-    step = 1 if np.isnan(ess) else max(1, round(draws.size / max(ess, 1.0)))
-    return draws[:, :: min(step, draws.shape[1])]
+def thinned(draws: np.ndarray) -> np.ndarray:
+    """Draws (chain, draw), evenly spaced, that are about as many as independent ones would be.
+
+    The effective sample size is that of single chains: of all together it falls where they
+    disagree, and a few draws would hide it.
+    """
+    ess = diagnostics.ess_bulk(draws.T[None])
+    known = ess[~np.isnan(ess)]
+    size = np.median(known) if known.size else draws.shape[1]
+    return draws[:, :: max(1, round(draws.shape[1] / size))]
 
 
-def _ranks(ax: Any, chosen: Parameters, index: int, level: float) -> None:
-    """Curves of all chains of a parameter over their band."""
+def _ranks(ax: Any, chosen: Parameters, index: int, level: float) -> list[Any]:
+    """Draw curves of all chains of a parameter over their band."""
     from scipy import stats
 
     bare(ax)
-    draws = thinned(chosen.draws[index], chosen.ess[index])
+    draws = thinned(chosen.draws[index])
     chains, size = draws.shape
     points = uniformity.grid(size, draws.size)
     uniformity.draw_band(ax, points, uniformity.band_of_ranks(chains, size, points, level))
     ranks = stats.rankdata(draws, method="ordinal").reshape(draws.shape) / draws.size
-    lines = [
+    ax.set_title(label(chosen.names[index], 30), fontsize=SMALL)
+    return [
         ax.step(points, uniformity.differences(rank, points), where="post", color=shade, lw=1.2)[0]
         for rank, shade in zip(ranks, colors(chains), strict=False)
     ]
-    title = label(chosen.names[index], 30)
-    ax.set_title(title, fontsize=SMALL)
-    if index == 0 and chains <= 8:
-        add_legend(ax, lines, [f"chain {c}" for c in range(chains)], loc="best", fontsize=7)

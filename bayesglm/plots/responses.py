@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from bayesglm.observation_models import BernoulliObservations
 from bayesglm.plots.estimates import positions
 from bayesglm.plots.figure import left_out
+from bayesglm.posterior.blocks import Drawn
 
 MOST_PANELS = 9
 
@@ -55,6 +57,17 @@ def kept_data(model: Any) -> bool:
     """Whether `sample` kept the data that the posterior is of."""
     tree = model.posterior_
     return tree is not None and "constant_data" in tree.children and "X" in tree["constant_data"]
+
+
+def of_responses(drawn: Drawn, index: list[int]) -> Drawn:
+    """Return the draws of some responses, by number."""
+    return replace(
+        drawn,
+        observations=drawn.observations.for_responses(np.array(index), drawn.scale.shape[1]),
+        coef=drawn.coef[:, :, index],
+        intercept=drawn.intercept[:, index],
+        scale=drawn.scale[:, index],
+    )
 
 
 def cell_weights(data: Any) -> np.ndarray:

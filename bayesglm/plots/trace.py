@@ -11,6 +11,8 @@ from bayesglm.plots.figure import GRAY, SMALL, bare, colors, label, left_out, ne
 from bayesglm.plots.parameters import Parameters, select
 
 LONGEST_TRACE = 2000  # points of a line: more cannot be seen
+TAILS = (0.005, 0.995)  # quantiles that a density is drawn beyond, by a margin
+MARGIN = 0.25  # of their distance
 FEWEST_DISTINCT = 10  # values of a chain that has a density
 
 
@@ -49,16 +51,24 @@ def _density(ax: Any, chosen: Parameters, index: int, shades: Sequence[Any]) -> 
     from arviz_stats.base import array_stats
 
     bare(ax)
+    low, high = _range(chosen.draws[index])
     for draws, shade in zip(chosen.draws[index], shades, strict=False):
         if len(np.unique(draws)) < FEWEST_DISTINCT or not np.isfinite(draws).all():
             continue
         grid, density, _ = array_stats.kde(draws)
         ax.plot(grid, density, color=shade, linewidth=1.2)
     diverged = chosen.draws[index][chosen.diverging[index]]
-    _ticks(ax, diverged)
-    ax.set(ylim=(0, None), yticks=[])
+    _ticks(ax, diverged[(diverged >= low) & (diverged <= high)])
+    ax.set(xlim=(low, high), ylim=(0, None), yticks=[])
     ax.spines["left"].set_visible(False)
     ax.set_title(label(chosen.names[index], 44), fontsize=SMALL, loc="left")
+
+
+def _range(draws: np.ndarray) -> tuple[float, float]:
+    """Values that a density is drawn over: of a heavy tail not all, or nothing else were seen."""
+    low, high = np.quantile(draws[np.isfinite(draws)], TAILS)
+    margin = MARGIN * ((high - low) or abs(low) or 1.0)
+    return max(low - margin, np.nanmin(draws) - margin / 5), high + margin
 
 
 def _trace(ax: Any, chosen: Parameters, index: int, shades: Sequence[Any]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 NUM_SIMULATIONS = 2000  # of the largest deviation: its 95 % quantile is good to 1 % of itself
-MOST_POINTS = 100  # of the grid
+FEWEST_POINTS, MOST_POINTS = 10, 100  # of the grid
+IN_A_STEP = 5  # numbers between two points: fewer would make the ends of the band coarse
 
 
 def grid(size: int, total: int | None = None) -> np.ndarray:
@@ -21,7 +22,8 @@ def grid(size: int, total: int | None = None) -> np.ndarray:
 
     Those of ranks among ``total`` numbers, divided by it, are some of the ranks.
     """
-    points = np.linspace(0.0, 1.0, min(size, MOST_POINTS) + 1)
+    steps = int(np.clip(size // IN_A_STEP, FEWEST_POINTS, MOST_POINTS))
+    points = np.linspace(0.0, 1.0, steps + 1)
     return points if total is None else np.round(points * total) / total
 
 

@@ -13,8 +13,8 @@ from scipy import stats
 # trials or the degrees of freedom.
 DISTRIBUTIONS = {
     "PoissonObservations": (stats.poisson, lambda m, s, n: [m]),
-    "BernoulliObservations": (stats.binom, lambda m, s, n: [n, m]),
-    "BinomialObservations": (stats.binom, lambda m, s, n: [n, m]),
+    "BernoulliObservations": (stats.binom, lambda m, s, n: [np.asarray(n, int), m]),
+    "BinomialObservations": (stats.binom, lambda m, s, n: [np.asarray(n, int), m]),
     "NegativeBinomialObservations": (stats.nbinom, lambda m, s, n: [1 / s, 1 / (1 + s * m)]),
     "GammaObservations": (stats.gamma, lambda m, s, n: [1 / s, 0 * m, m * s]),
     "GaussianObservations": (stats.norm, lambda m, s, n: [m, np.sqrt(s)]),
