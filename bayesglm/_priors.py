@@ -137,7 +137,7 @@ class Priors:
         seed = read_seed(random_state)
         with jax.enable_x64(True), exhaustion_as_memory_error():
             twin, beliefs = self._beliefs(X, y, scale_prior, sample_weight, offset)
-            _refuse_flat(twin, beliefs, intercept_prior)
+            refuse_flat(twin, beliefs, intercept_prior)
             cells = beliefs.data.y.size * int(np.prod(beliefs.shape[2:]))
             refuse_too_large(
                 8.0 * num_samples * cells,
@@ -205,7 +205,7 @@ class Priors:
         return np.full((n, self._coef.shape[1]) if many else n, value)
 
 
-def _refuse_flat(estimator: Any, beliefs: Beliefs, intercept_prior: Any) -> None:
+def refuse_flat(estimator: Any, beliefs: Beliefs, intercept_prior: Any) -> None:
     """Raise if the prior of some parameter is flat."""
     prior, movable = beliefs.coefficients, beliefs.model.loss.movable
     if intercept_prior is not None:

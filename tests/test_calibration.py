@@ -23,7 +23,7 @@ from scipy import stats
 from bayesglm import PopulationGLM
 from bayesglm.diagnostics import ess_bulk
 from bayesglm.exceptions import DataWarning, SamplingWarning
-from bayesglm.regularizer import Prior
+from bayesglm.regularizer import Horseshoe, Prior
 
 ROWS, FEATURES = 50, 2
 SIMULATIONS, RANKS = 500, 99
@@ -38,6 +38,50 @@ COEF_PRIORS = {
     "Student-t": (dist.StudentT(4.0, 0.0, 0.4), lambda rng, shape: 0.4 * rng.standard_t(4, shape)),
 }
 METHODS = ("nuts", "importance", "auto")
+COMBINATIONS = [
+    (family, prior, method)
+    for family in FAMILIES
+    for prior in (*COEF_PRIORS, "horseshoe")
+    for method in METHODS
+    if not (prior == "horseshoe" and method == "importance")  # it has no mode to propose from
+]
+
+# The regularized horseshoe. Its slab is in units of the spread of Gaussian responses, which no
+# prior can know: there it is so wide that it plays no part, and other tails are less heavy.
+GLOBAL_SCALE, SLAB_DF = 0.5, 6.0
+
+
+def horseshoe(family):
+    """Settings of the horseshoe: size of the slab, and degrees of freedom of both scales."""
+    return (1e6, 4.0) if family == "Gaussian" else (1.0, 1.0)
+
+
+def own_prior(family, prior):
+    """The regularizer whose prior the simulator draws from."""
+    intercept = dist.Normal(FAMILIES[family].level, LEVEL_SD)
+    if prior != "horseshoe":
+        return Prior(COEF_PRIORS[prior][0], intercept=intercept)
+    slab_scale, df = horseshoe(family)
+    return Horseshoe(GLOBAL_SCALE, slab_scale, SLAB_DF, df, df, intercept=intercept)
+
+
+def draw_horseshoe(family, rng, X, scale):
+    """Coefficients (p, num) of the columns, and what they depend on, as the paper has it."""
+    slab_scale, df = horseshoe(family)
+    shape = (X.shape[1], len(scale))
+    true = {
+        "local_scale": np.abs(rng.standard_t(df, shape)),
+        "global_scale": GLOBAL_SCALE * np.abs(rng.standard_t(df, len(scale))),
+        "slab_scale": slab_scale * (SLAB_DF / rng.chisquare(SLAB_DF, len(scale))) ** 0.5,
+    }
+    if family == "Gaussian":
+        true["global_scale"] *= scale**0.5
+    square, slab = (true["global_scale"] * true["local_scale"]) ** 2, true["slab_scale"] ** 2
+    width = np.sqrt(slab * square / (slab + square))
+    true["coef"] = rng.normal(0, width) / X.std(axis=0)[:, None]
+    if family == "Gaussian":
+        del true["slab_scale"]  # in units of the response, and of no effect
+    return true
 
 
 class Calibration(NamedTuple):
@@ -65,11 +109,14 @@ def simulate(family, prior, num, rng):
     """Design (n, p), responses (n, num) and the parameters that made them, last axis num."""
     chosen = FAMILIES[family]
     X = rng.uniform(-1.5, 1.5, (ROWS, FEATURES))
-    true = {"coef": COEF_PRIORS[prior][1](rng, (FEATURES, num))}
-    true["intercept"] = chosen.level + rng.normal(0, LEVEL_SD, num)
-    scale = np.ones(num)
+    scale, true = np.ones(num), {}
     if chosen.estimated:
         scale = true["scale"] = rng.gamma(ROOT_SHAPE, 1 / ROOT_RATE, num) ** 2
+    true["intercept"] = chosen.level + rng.normal(0, LEVEL_SD, num)
+    if prior == "horseshoe":
+        true |= draw_horseshoe(family, rng, X, scale)
+    else:
+        true["coef"] = COEF_PRIORS[prior][1](rng, (FEATURES, num))
     mean = chosen.mean(X @ true["coef"] + true["intercept"])
     return X, chosen.draw(rng, mean, scale).astype(float), true
 
@@ -87,8 +134,7 @@ def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
     rng = np.random.default_rng(seed)
     chosen = FAMILIES[family]
     X, Y, true = simulate(family, prior, num, rng)
-    own = Prior(COEF_PRIORS[prior][0], intercept=dist.Normal(chosen.level, LEVEL_SD))
-    model = PopulationGLM(chosen.observations, chosen.link, own)
+    model = PopulationGLM(chosen.observations, chosen.link, own_prior(family, prior))
     own_scale = dist.Gamma(ROOT_SHAPE, ROOT_RATE) if chosen.estimated else None
     settings = {"method": method, "num_samples": num_samples, "random_state": seed}
     with warnings.catch_warnings():
@@ -98,6 +144,8 @@ def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
         warnings.simplefilter("ignore", DataWarning)
         tree = model.sample(X, Y, scale_prior=own_scale, progress_bar=False, **settings)
     drawn = {name: np.asarray(tree["posterior"][name]) for name in true}
+    if "local_scale" in drawn:
+        drawn["local_scale"] = drawn["local_scale"].swapaxes(-1, -2)  # responses last, as coef
     thinned = {name: thin(a) for name, a in drawn.items()}
     ranks, coverage, ess = {}, {}, np.full(num, np.inf)
     for name, values in drawn.items():
@@ -110,8 +158,11 @@ def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
                 rank[j],
                 covered.reshape(len(LEVELS), -1, num)[:, j].mean(1),
             )
-    at_truth = log_likelihood(family, X, Y, **true)
-    at_draws = log_likelihood(family, X, Y, **thinned)
+    of_mean = [name for name in ("coef", "intercept", "scale") if name in true]
+    at_truth, at_draws = (
+        log_likelihood(family, X, Y, **{name: values[name] for name in of_mean})
+        for values in (true, thinned)
+    )
     ranks["log_likelihood"] = (at_draws < at_truth).sum(axis=0)
     return Calibration(ranks, coverage, ess, tree.attrs["method"])
 

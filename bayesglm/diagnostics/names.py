@@ -21,6 +21,15 @@ def names_of(d: Diagnostics, name: str) -> list[str]:
     return [_joined(name, labels) for labels in product(*axis_labels(d, name))]
 
 
+def array_names(
+    name: str, dimensions: Sequence[str], shape: Sequence[int], names: dict[str, Any]
+) -> list[str]:
+    """Names of all parameters of an array of a shape, in its order, from labels of dimensions."""
+    known = [*dimensions, *[None] * (len(shape) - len(dimensions))]
+    labels = [labels_of(names, axis, length) for axis, length in zip(known, shape, strict=True)]
+    return [_joined(name, at) for at in product(*labels)]
+
+
 def axis_labels(d: Diagnostics, name: str) -> list[Sequence[Any]]:
     """Labels of each axis of an array: numbers where none were given."""
     dimensions = d.dimensions[name]

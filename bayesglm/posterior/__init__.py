@@ -14,3 +14,5 @@ from bayesglm.posterior.methods import METHODS as METHODS
 from bayesglm.posterior.methods import draw as draw
 from bayesglm.posterior.priors import coefficient_prior as coefficient_prior
 from bayesglm.posterior.priors import dispersion_prior as dispersion_prior
+from bayesglm.posterior.priors import response_spread as response_spread
+from bayesglm.posterior.priors import with_intercept_prior as with_intercept_prior

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,6 +13,9 @@ from bayesglm.glm.assemble import Assembled, Choices, data_scales
 from bayesglm.glm.scale_prior import ScalePrior, default_scale_prior
 from bayesglm.glm.validation import Data
 from bayesglm.regularizer import Penalty, Prior, Regularizer, Shrinkage
+from bayesglm.regularizer._distributions import with_array_parameters
+from bayesglm.regularizer.penalties import CompositePenalty
+from bayesglm.regularizer.prior_penalties import InterceptPenalty
 from bayesglm.regularizer.sampled import (
     CoefficientPrior,
     PenaltyPrior,
@@ -71,6 +75,25 @@ def _intercept_penalty(given: Any, model: Assembled, data: Data) -> Penalty:
         **data_scales(choices, data, model.rows),
     )
     return both.parts[1]
+
+
+def with_intercept_prior(
+    prior: PenaltyPrior, distribution: Any, shape: tuple[int, ...]
+) -> PenaltyPrior:
+    """Return a prior that leaves intercepts flat, with one on the intercepts at the column means.
+
+    Parameters
+    ----------
+    prior
+        The prior of coefficients, with none of the intercept.
+    distribution
+        NumPyro distribution of single intercepts.
+    shape
+        Shape of the coefficients, (p, K[, C]).
+    """
+    one_row = jnp.ones(shape[1])
+    part = InterceptPenalty(with_array_parameters(distribution), one_row, shape[1:], True)
+    return replace(prior, penalty=CompositePenalty((prior.penalty, part), (shape[0], 0)))
 
 
 def response_spread(data: Data) -> np.ndarray:
