@@ -12,7 +12,7 @@ from bayesglm._sampling import read_seed
 from bayesglm._warnings import warn_user
 from bayesglm.diagnostics import leave_one_out, transform
 from bayesglm.exceptions import SamplingWarning
-from bayesglm.posterior.blocks import LARGEST_RESULT, blocks, refuse_large_result
+from bayesglm.posterior.blocks import LARGEST_RESULT, refuse_large_result
 
 ROWS_NAMED = 5  # in a warning
 
@@ -73,15 +73,7 @@ class CrossValidation:
                 max_bytes,
                 "Call `loo()`, which needs no such array, or raise `max_bytes`.",
             )
-            values = np.empty(shape)
-            for index, found in blocks(
-                leave_one_out.log_likelihood,
-                drawn,
-                *(rows.X, rows.offset, rows.y, rows.weight),
-                progress_bar=progress_bar,
-                description="log-likelihood",
-            ):
-                values[:, index] = np.moveaxis(found, 2, 0)
+            values = leave_one_out.stored(drawn, rows, progress_bar=progress_bar)
         values = values.reshape(drawn.num_chains, -1, *shape[1:])
         if self._validator.y_ndim == 1:
             values = values[..., 0]

@@ -43,6 +43,11 @@ class Rows:
     weight: np.ndarray
 
     @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The four, in that order."""
+        return self.X, self.offset, self.y, self.weight
+
+    @property
     def missing(self) -> np.ndarray:
         """Whether each cell does not count, shape (n, K)."""
         return np.broadcast_to(self.weight == 0, self.y.shape[:2])
@@ -137,7 +142,8 @@ class LeaveOneOut:
 def standard_error(values: np.ndarray) -> np.ndarray:
     """Return the standard error of the sum over the first axis, of what is not NaN."""
     count = np.sum(~np.isnan(values), axis=0)
-    away = values - np.nansum(values, axis=0) / np.maximum(count, 1)
+    with np.errstate(invalid="ignore"):  # an impossible response has a density of zero
+        away = values - np.nansum(values, axis=0) / np.maximum(count, 1)
     return np.sqrt(count * np.nansum(away**2, axis=0) / np.maximum(count - 1, 1))
 
 
@@ -161,6 +167,21 @@ def log_likelihood(cells: Cells) -> Any:
     weight = cells.weight[:, None]
     weighted = jnp.where(weight > 0, weight * cells.log_density, jnp.nan)
     return jnp.swapaxes(weighted, 1, 2)
+
+
+def stored(drawn: Drawn, rows: Rows, **how: Any) -> np.ndarray:
+    """Log-likelihoods of all rows at all draws, shape (S, n, K).
+
+    Parameters
+    ----------
+    drawn, rows, how
+        As in `smoothed_blocks`.
+    """
+    values = np.empty((len(drawn), *rows.y.shape[:2]))
+    how = {"description": "log-likelihood", **how}
+    for index, found in blocks(log_likelihood, drawn, *rows.arrays, **how):
+        values[:, index] = np.moveaxis(found, 2, 0)
+    return values
 
 
 @jax.jit
@@ -194,8 +215,7 @@ def smoothed_blocks(
     n, K = rows.y.shape[:2]
     N = K * block_size(n, drawn.coef[:, 0].size)
     length = pareto.tail_length(len(drawn), efficiency)
-    arrays = (rows.X, rows.offset, rows.y, rows.weight)
-    for index, (found, *rest) in blocks(measure, drawn, *arrays, **how):
+    for index, (found, *rest) in blocks(measure, drawn, *rows.arrays, **how):
         cells = found.reshape(-1, len(drawn))
         cells = np.pad(cells, ((0, N - len(cells)), (0, 0)), mode="edge")
         yield index, rest, cells, *pareto.smooth(-cells, length)

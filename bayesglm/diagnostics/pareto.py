@@ -70,7 +70,8 @@ def smooth(log_ratio: Any, length: int) -> tuple[np.ndarray, np.ndarray]:
     -------
     Log weights, shape (N, S), whose largest is at most zero, and k, shape (N,). Where no Pareto
     distribution fits (fewer than 5 ratios in the tail, or equal ones) weights are not smoothed and
-    k is infinite; ratios that are all equal need none, and have a k of zero.
+    k is infinite; ratios that are all equal need none, and have a k of zero. Infinite ratios share
+    all the weight.
 
     Examples
     --------
@@ -81,24 +82,28 @@ def smooth(log_ratio: Any, length: int) -> tuple[np.ndarray, np.ndarray]:
     >>> print(k.mean().round(1))
     0.8
     """
-    log_weight = log_ratio - np.max(log_ratio, axis=1, keepdims=True)
-    equal = np.ptp(log_weight, axis=1) < np.finfo(float).eps
+    largest = np.max(log_ratio, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        log_weight = log_ratio - largest
+        infinite = np.isinf(largest[:, 0])
+        log_weight[infinite] = np.where(log_ratio[infinite] == np.inf, 0.0, -np.inf)
+        equal = np.ptp(log_weight, axis=1) < np.finfo(float).eps
     if length < SHORTEST_TAIL:
         return log_weight, np.where(equal, 0.0, np.inf)
     # XLA sorts a hundred times slower, NumPy's partial sort is vectorised.
     order = np.argpartition(log_weight, -length - 1, axis=1)[:, -length - 1 :]
-    largest = np.take_along_axis(log_weight, order, axis=1)
-    rank = np.argsort(largest, axis=1)
-    order, largest = (np.take_along_axis(a, rank, axis=1) for a in (order, largest))
-    smoothed, k = _smoothed_tail(largest)
+    tail = np.take_along_axis(log_weight, order, axis=1)
+    rank = np.argsort(tail, axis=1)
+    order, tail = (np.take_along_axis(a, rank, axis=1) for a in (order, tail))
+    smoothed, k = _smoothed_tail(tail)
     np.put_along_axis(log_weight, order[:, 1:], np.asarray(smoothed), axis=1)
     return log_weight, np.where(equal, 0.0, k)
 
 
 @jax.jit
-def _smoothed_tail(largest):
+def _smoothed_tail(ordered):
     """Smoothed log ratios (N, M) and k (N,), from sorted ones (N, M + 1), the first a cutoff."""
-    cutoff, tail = jnp.exp(largest[:, :1]), largest[:, 1:]
+    cutoff, tail = jnp.exp(ordered[:, :1]), ordered[:, 1:]
     k, sigma = fit(jnp.exp(tail) - cutoff)
     M = tail.shape[1]
     survival = jnp.log1p(-(jnp.arange(M) + 0.5) / M)
