@@ -118,8 +118,10 @@ class BaseRegressor(
         refuse_fork()
         if is_frame(X):
             refuse_duplicate_columns(X)
-        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
+        if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2 and not reset):
             validate_data(self, X, skip_check_array=True, reset=reset)
+        elif reset and hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         column = given(self, "offset_column")
         if column is None:
             return X, offset

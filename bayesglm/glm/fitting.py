@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +14,7 @@ import numpy as np
 from bayesglm.glm import dispersion, identification, initialize, memory
 from bayesglm.glm.assemble import Assembled, Choices, assemble
 from bayesglm.glm.likelihood import row_sums
-from bayesglm.glm.params import GLMParams
+from bayesglm.glm.params import GLMParams, pack
 from bayesglm.glm.problem import GLMProblem
 from bayesglm.glm.stream import finite
 from bayesglm.glm.validation import Data
@@ -146,8 +146,10 @@ def _judged_by_its_start(state: Any) -> bool:
     inner = getattr(state, "solver_state", None)
     if not isinstance(inner, newton.NewtonState):
         return False
-    by_start = np.asarray(inner.unit <= newton.UNIT_FLOOR * inner.first_unit)
-    return bool(np.any(by_start & np.asarray(inner.converged & (inner.num_steps > 0))))
+    unit, first_unit = np.asarray(inner.unit), np.asarray(inner.first_unit)
+    by_start = unit <= newton.UNIT_FLOOR * first_unit
+    converged = np.asarray(inner.residual) <= np.asarray(inner.threshold)
+    return bool(np.any(by_start & converged & (np.asarray(inner.num_steps) > 0)))
 
 
 def _matrix_size(algorithm: str, shape: tuple[int, ...]) -> int:
@@ -324,11 +326,11 @@ def posterior_precision(model: Assembled, fit: Fit) -> np.ndarray:
     In standardised coordinates. Parameters that a mask, a kink or a missing intercept holds in
     place have rows and columns of NaN.
     """
-    problem = model.loss.problem(model.penalty, fit.params, model.rows)
-    if is_canonical(model) and problem.traits.smooth:
-        held = ~np.asarray(problem.free)
+    if is_canonical(model) and model.penalty.penalty.smooth:
+        held = ~pack(model.loss.movable, np)
         outside = held[:, :, None] | held[:, None, :]
         return np.where(outside, np.nan, fit.precision)
+    problem = model.loss.problem(model.penalty, fit.params, model.rows)
     return np.asarray(_precision(problem, model.host.to_standard(fit.params)))
 
 
@@ -349,4 +351,4 @@ def without_matrices(state: Any) -> Any:
     inner = getattr(state, "solver_state", None)
     if not isinstance(inner, newton.NewtonState):
         return state
-    return eqx.tree_at(lambda s: s.solver_state.precision, state, None)
+    return replace(state, solver_state=replace(inner, precision=None))

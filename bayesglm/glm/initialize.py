@@ -131,7 +131,7 @@ def first_step(model: Assembled, params: GLMParams, mean_response: np.ndarray) -
     if not possible or type(loss.likelihood.link) is links.Custom:
         return params
     problem = loss.problem(model.penalty, params, model.rows)
-    return _first_step(problem, params, jnp.asarray(mean_response))
+    return _first_step(problem, params, mean_response)
 
 
 @eqx.filter_jit

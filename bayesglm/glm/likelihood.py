@@ -51,22 +51,22 @@ class Standardization(eqx.Module):
 
     def to_standard(self, params: GLMParams) -> GLMParams:
         """Express parameters on the scale of the standardised columns."""
-        return GLMParams(
-            params.coef * self.column(params.coef), params.intercept + self._shift(params.coef)
-        )
+        coef = params.coef * self.column(params.coef)
+        return GLMParams(coef, params.intercept + _shift(self.center, params.coef))
 
     def from_standard(self, params: GLMParams) -> GLMParams:
         """Express parameters of the standardised columns on the user's scale."""
         coef = params.coef / self.column(params.coef)
-        return GLMParams(coef, params.intercept - self._shift(coef))
-
-    def _shift(self, coef: Any) -> Any:
-        """Linear predictor of the centres, of the shape of the intercept."""
-        return (self.center @ coef.reshape(len(coef), -1)).reshape(coef.shape[1:])
+        return GLMParams(coef, params.intercept - _shift(self.center, coef))
 
     def column(self, coef: Any) -> Any:
         """Scales of the columns, broadcastable to the coefficients."""
         return self.scale.reshape(-1, *(1,) * (coef.ndim - 1))
+
+
+def _shift(center: Any, coef: Any) -> Any:
+    """Linear predictor of the centres, of the shape of the intercept."""
+    return (center @ coef.reshape(len(coef), -1)).reshape(coef.shape[1:])
 
 
 class Sums(eqx.Module):

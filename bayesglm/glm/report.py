@@ -74,6 +74,8 @@ def report_convergence(fit: Fit, separated: list[int]) -> None:
     ConvergenceWarning
         With the largest gradient, in units of the score.
     """
+    if fit.converged.all():
+        return
     failed = np.setdiff1d(np.flatnonzero(~fit.converged), separated)
     if not failed.size:
         return

@@ -86,7 +86,7 @@ class Observations(eqx.Module):
 
     def kernel_factor(self, scale: Array) -> Array:
         """Return the divisor kappa in ``log_density = -kernel / kappa + terms free of eta``."""
-        return jnp.ones_like(scale)
+        return np.ones(np.shape(scale))
 
     def mean(self, eta: Array, link: InverseLink) -> Array:
         """Return the expected response."""

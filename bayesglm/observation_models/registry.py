@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from bayesglm.observation_models.base import Observations
@@ -36,6 +37,12 @@ FAMILIES: dict[str, type[Observations]] = {
 }
 
 
+@cache
+def _default(name: str) -> Observations:
+    """Observation model of a name, made once: it cannot be changed."""
+    return FAMILIES[name]()
+
+
 def resolve(spec: Any) -> Observations:
     """Return the observation model meant by a name or an object.
 
@@ -63,7 +70,7 @@ def resolve(spec: Any) -> Observations:
     if isinstance(spec, str):
         name = spec.rsplit(".", 1)[-1].removesuffix("Observations")
         if name in FAMILIES:
-            return FAMILIES[name]()
+            return _default(name)
         raise ValueError(
             f"Unknown observation model: {spec!r}. It must be one of {', '.join(FAMILIES)}."
         )

@@ -7,6 +7,7 @@ A regularizer holds settings; `resolve` turns it and a strength into a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from bayesglm._tree import FeatureLayout
@@ -54,6 +55,12 @@ SHRINKAGE = {cls.__name__: cls for cls in (Horseshoe, R2D2, ARD)}  # for `sample
 _BY_NAME = REGULARIZERS | SHRINKAGE
 
 
+@cache
+def _default(name: str) -> Regularizer:
+    """Regularizer of a name, made once: it cannot be changed."""
+    return _BY_NAME[name]()
+
+
 def instantiate(spec: Any) -> Regularizer:
     """Return the regularizer that ``spec`` means.
 
@@ -78,13 +85,13 @@ def instantiate(spec: Any) -> Regularizer:
     PerFeature(parts={'stimulus': Ridge(), 'history': UnRegularized()})
     """
     if spec is None:
-        return UnRegularized()
+        return _default("UnRegularized")
     if isinstance(spec, Regularizer):
         return spec
     if isinstance(spec, str):
         name = spec.removeprefix("nemos.regularizer.").removeprefix("bayesglm.regularizer.")
         if name in _BY_NAME:
-            return _BY_NAME[name]()
+            return _default(name)
         raise ValueError(
             f"Unknown regularizer: {spec}. Regularizer must be one of {list(_BY_NAME)}."
         )

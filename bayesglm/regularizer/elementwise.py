@@ -38,7 +38,7 @@ class UnRegularized(Regularizer):
     def resolve(self, strength: Any, shape: CoefShape, scales: DataScales) -> Penalty:
         """Return the zero penalty."""
         del strength, shape, scales
-        return ElasticNetPenalty(jnp.zeros(()), jnp.zeros(()), smooth=True, is_zero=True)
+        return ElasticNetPenalty(np.zeros(()), np.zeros(()), smooth=True, is_zero=True)
 
 
 class Ridge(Regularizer):
