@@ -156,13 +156,14 @@ def sample_importance(posterior: Posterior, options: Options) -> Draws:
 def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
     white = around.whiten(posterior.target)
     B, D = posterior.first.shape
-    keys = chains.random_keys(options.seed, 3, posterior.problems)
+    keys = chains.random_keys(options.seed, options.num_chains + 2, posterior.problems)
+    pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
+    weigh = lambda proposal, keys: importance.weigh(white, proposal, keys, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
-    pilot = importance.weigh(white, start, keys[0], importance.PILOT_PAIRS, mirrored=True)
-    proposal = importance.adapt(pilot, start)
-    count = -(-(options.num_samples + BURN_IN) // 2) * options.num_chains
-    weighted = importance.weigh(white, proposal, keys[1], count, mirrored=True)
-    drawn = importance.metropolis(weighted, keys[2], options.num_chains)
+    proposal = importance.adapt(weigh(start, keys[0]), start)
+    parts = [weigh(proposal, key) for key in keys[2:]]
+    weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
+    drawn = importance.metropolis(weighted, keys[1], options.num_chains)
     z, lp, accepted = (np.asarray(a)[:, -options.num_samples :] for a in drawn)
     _, k = importance.pareto_smooth(weighted.log_ratio)
     theta = around.theta(z)
