@@ -1,11 +1,15 @@
-"""Benchmarks of sampling: least effective sample size per second, and what a draw costs."""
+"""Benchmarks of sampling: least effective sample size per second, and what a draw costs.
+
+Seconds are those of the CPU, all threads together; with ``--one-core``, of one idle core.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
-import time
 from functools import partial
+from time import process_time
 
 import numpy as np
 
@@ -15,6 +19,7 @@ from .problems import CORRELATION
 DRAWS, CHAINS = 1000, 4
 ROUNDS = 3
 SAMPLERS = ("bayesglm", "numpyro", "numpyro-dense")
+BAMBI = ("pymc", "nutpie", "numpyro")  # its backends
 
 
 def counts(n, p, K=None, seed=0):
@@ -81,12 +86,29 @@ def numpyro(X, y, seed, dense=False):
         return np.asarray(flat), np.asarray(chain.get_extra_fields()["num_steps"])
 
 
+def bambi(X, y, seed, backend):
+    """The same by bambi, chains one after the other; it counts no steps."""
+    import bambi as library
+    import pandas as pd
+
+    columns = [f"x{j}" for j in range(X.shape[1])]
+    data = pd.DataFrame(X, columns=columns).assign(y=y)
+    normal = library.Prior("Normal", mu=0, sigma=10)
+    priors = dict.fromkeys([*columns, "Intercept"], normal)
+    model = library.Model(f"y ~ {' + '.join(columns)}", data, family="poisson", priors=priors)
+    settings = {"draws": DRAWS, "tune": DRAWS, "chains": CHAINS, "random_seed": seed}
+    if backend == "pymc":
+        settings |= {"cores": 1, "progressbar": False}
+    draws = model.fit(inference_method=backend, **settings)["posterior"]
+    return np.stack([np.asarray(draws[name]) for name in priors], axis=2), np.array(np.nan)
+
+
 CALLS = {
     "bayesglm": ours,
     "numpyro": numpyro,
     "numpyro-dense": partial(numpyro, dense=True),
     "importance": partial(ours, method="importance"),
-}
+} | {f"bambi-{backend}": partial(bambi, backend=backend) for backend in BAMBI}
 
 
 def least_ess(draws):
@@ -101,9 +123,9 @@ def timed(name, n, p, repeat):
     lines = []
     for seed in range(repeat):
         X, y = counts(n, p, seed=seed)
-        begin = time.perf_counter()
+        begin = process_time()
         draws, steps = CALLS[name](X, y, seed)
-        seconds = time.perf_counter() - begin
+        seconds = process_time() - begin
         lines.append((least_ess(draws) / seconds, float(steps.mean()), seconds))
     return lines
 
@@ -123,11 +145,13 @@ def in_new_process(name, n, p, repeat):
 
 def cold_and_warm(n, p):
     """Compilation included, and a second call on other data of the same shape."""
-    rounds = [{name: in_new_process(name, n, p, 2) for name in SAMPLERS} for _ in range(ROUNDS)]
+    extra = [f"bambi-{backend}" for backend in BAMBI if importlib.util.find_spec("bambi")]
+    samplers = [*SAMPLERS, *extra]
+    rounds = [{name: in_new_process(name, n, p, 2) for name in samplers} for _ in range(ROUNDS)]
     lines = [
         f"{'':16s}{'ESS/s cold':>12s}{'warm':>9s}{'ours/cold':>11s}{'ours/warm':>11s}{'steps':>7s}"
     ]
-    for name in SAMPLERS:
+    for name in samplers:
         rate = np.array([found[name][:, 0] for found in rounds])
         own = np.array([found["bayesglm"][:, 0] for found in rounds])
         ratio = np.median(own / rate, axis=0)
@@ -164,13 +188,13 @@ def population(n, p, K, timed_responses=3):
     X, Y = counts(n, p, K)
     lines = []
     for attempt in ("cold", "warm"):
-        begin = time.perf_counter()
+        begin = process_time()
         draws, _ = ours(X, Y, 0, method="auto")
-        own = time.perf_counter() - begin
-        begin = time.perf_counter()
+        own = process_time() - begin
+        begin = process_time()
         for k in range(timed_responses):
             numpyro(X, Y[:, k], 0)
-        theirs = (time.perf_counter() - begin) * K / timed_responses
+        theirs = (process_time() - begin) * K / timed_responses
         lines.append(
             f"{attempt}: {own:.2f} s against {theirs:.0f} s, {theirs / own:.0f} times faster; "
             f"least ESS {least_ess(draws):.0f}"
@@ -187,13 +211,13 @@ def many_rows(n, p):
     X, y = counts(n, p)
     X = X / X.std(axis=0) * 0.1
     GLM("Poisson").fit(X, y)
-    begin = time.perf_counter()
+    begin = process_time()
     GLM("Poisson").fit(X, y)
-    fit = time.perf_counter() - begin
+    fit = process_time() - begin
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = time.perf_counter()
+    begin = process_time()
     draws, _ = ours(X, y, 0, method="auto")
-    sampled = time.perf_counter() - begin
+    sampled = process_time() - begin
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return [
         f"{sampled / fit:.1f} times one fit ({sampled:.1f} s, {fit:.2f} s), least ESS "
