@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-CHEAP = ("02_survey_logit",)  # the others take a minute or two each
 LARGEST = 600_000  # bytes: pictures are in the repository for ever
 
 
@@ -22,12 +21,8 @@ def execute(path, folder):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def parameter(path):
-    marks = () if path.stem in CHEAP else (pytest.mark.slow,)
-    return pytest.param(path, id=path.stem, marks=marks)
-
-
-@pytest.mark.parametrize("path", list(map(parameter, NOTEBOOKS)))
+@pytest.mark.slow  # a minute or two each
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     done = execute(path, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
