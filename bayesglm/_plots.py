@@ -123,6 +123,18 @@ class Plots(PredictivePlots):
         ValueError
             For names that there are not, or too many.
 
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> axes = model.plot.trace()
+        >>> axes.shape, axes[0, 0].get_title(loc="left")
+        ((2, 2), 'coef[x0]')
+
         References
         ----------
         Gelman et al. (2013), *Bayesian Data Analysis*, 3rd ed., section 11.4.
@@ -162,6 +174,17 @@ class Plots(PredictivePlots):
             Before `sample`.
         ValueError
             For names that there are not, or too many; for a single chain.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> [ax.get_title() for ax in model.plot.rank()]
+        ['coef[x0]', 'intercept']
 
         References
         ----------
@@ -208,6 +231,16 @@ class Plots(PredictivePlots):
         ------
         ValueError
             For a model of one response, or names that there are not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import PopulationGLM
+        >>> X = np.array([[0.0], [0.0], [1.0], [1.0]])
+        >>> Y = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 1.0], [8.0, 1.0]])
+        >>> model = PopulationGLM("Poisson").fit(X, Y)
+        >>> [ax.get_xlabel() for ax in model.plot.population(X, Y)]
+        ['', 'intercept', 'deviance explained']
         """
         from bayesglm.plots import plot_population
 

@@ -21,7 +21,7 @@ class PredictivePlots:
         sample_weight: Any = None,
         offset: Any = None,
         random_state: Any = 0,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
         ax: Any = None,
     ) -> Any:
         """Posterior predictive check: responses observed against those the model would have.
@@ -60,6 +60,18 @@ class PredictivePlots:
             Before `sample`.
         ValueError
             If there are no data, or for names that there are not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> ax = model.plot.ppc(num_draws=50, progress_bar=False)
+        >>> [text.get_text() for text in ax.get_xticklabels()]
+        ['0', '1', '2', '3', '4', '5', '6', '7', '>7']
 
         References
         ----------
@@ -124,6 +136,18 @@ class PredictivePlots:
             Before `sample`.
         ValueError
             If there are no data, or for names that there are not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> ax = model.plot.pit(progress_bar=False)
+        >>> ax.get_xlabel()
+        'LOO-PIT'
 
         References
         ----------
@@ -194,6 +218,18 @@ class PredictivePlots:
             Before `fit`.
         ValueError
             If there are no data, or for names that there are not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayesglm import GLM
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> y = np.random.default_rng(0).poisson(np.exp(0.5 + X[:, 0]))
+        >>> model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.01)
+        >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
+        >>> ax = model.plot.effects("x0")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('x0', 'expected response')
         """
         from bayesglm.plots import plot_effects
 

@@ -14,13 +14,13 @@ from bayesglm.plots.figure import (
     LIGHT,
     MOST_GROUPS,
     SMALL,
+    add_key,
     bare,
     colors,
     label,
     label_lines,
     label_width,
     left_out,
-    legend_above,
     legend_beside,
     new_axes,
     one_or_all,
@@ -61,7 +61,7 @@ def plot_coefficients(
         part = found.take("responses", [i]) if classes else found
         _forest(panel, part, groups, with_names=i == 0)
         panel.set_title(_title(part, classes, total), fontsize=SMALL + 1, loc="left")
-    legend_above(axes[0], *_marks(found, groups), own=ax is None)
+    add_key(axes[0], *_marks(found, groups), own=ax is None)
     if len(groups) > 1:
         lines = [axes[-1].plot([], [], color=c, linewidth=4)[0] for c in colors(len(groups))]
         legend_beside(axes[-1], lines, [label(group) for group in groups])

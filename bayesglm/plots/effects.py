@@ -14,10 +14,10 @@ from bayesglm.plots.figure import (
     GRAY,
     MOST_GROUPS,
     SMALL,
-    add_legend,
     bare,
     colors,
     label,
+    legend_beside,
     one_or_all,
     panels,
 )
@@ -69,7 +69,7 @@ def plot_effects(
         handles = [
             axes[0].plot([], [], color=shade, linewidth=3)[0] for shade in colors(len(names))
         ]
-        add_legend(axes[0], handles, [label(name) for name in names], loc="best")
+        legend_beside(axes[-1], handles, [label(name) for name in names])
     return one_or_all(axes)
 
 

@@ -113,30 +113,33 @@ def label_outer(axes: np.ndarray) -> None:
             ax.set_ylabel("")
 
 
-def legend_above(
+def add_key(
     ax: Any, handles: Sequence[Any], names: Sequence[str], *, own: bool, title: str = ""
 ) -> Any:
-    """Place a legend over the axes, in as many columns as there is room for.
+    """Say what marks mean: over all axes of an own figure, else where the axes have room.
 
     Parameters
     ----------
     ax, handles, names
         As in `add_legend`.
     own
-        Whether the figure is of this package: then over all its axes.
+        Whether the figure is of this package.
     title
         Of the legend.
     """
-    width = ax.figure.get_figwidth() if own else 2.0
-    options = {
-        "ncols": max(1, int(width / (label_width(names) + 0.6))),
-        "title": label(title, 100) or None,
-        "title_fontsize": SMALL,
-        "alignment": "left",
-    }
-    if own:
-        return add_legend(ax.figure, handles, names, loc="outside upper left", **options)
-    return add_legend(ax, handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), **options)
+    if not own:
+        return add_legend(ax, handles, names, loc="best")
+    width = ax.figure.get_figwidth()
+    return add_legend(
+        ax.figure,
+        handles,
+        names,
+        loc="outside upper left",
+        ncols=max(1, int(width / (label_width(names) + 0.6))),
+        title=label(title, 100) or None,
+        title_fontsize=SMALL,
+        alignment="left",
+    )
 
 
 def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[str]) -> Any:

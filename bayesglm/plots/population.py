@@ -13,12 +13,12 @@ from bayesglm.plots.figure import (
     GRAY,
     LIGHT,
     SMALL,
+    add_legend,
     bare,
     colors,
     label,
     label_lines,
     label_width,
-    legend_above,
     new_axes,
 )
 
@@ -195,7 +195,8 @@ def _side(ax: Any, side: Side, classes: list) -> None:
             ax.hlines(y, *side.bounds[..., i], shade, linewidth=0.8)
         lines += ax.plot(side.values[:, i], y, "o", color=shade, markersize=2.5)
     if groups > 1:
-        legend_above(ax, lines, [label(name) for name in classes], own=False)
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
+        add_legend(ax, lines, [label(name) for name in classes], **place)
     if np.nanmin(side.values) <= 0 <= np.nanmax(side.values):
         ax.axvline(0.0, color=GRAY, linewidth=0.6, zorder=0)
     ax.set_xlabel(side.title, fontsize=SMALL)

@@ -12,11 +12,11 @@ from bayesglm.plots.figure import (
     COLORS,
     PANEL,
     SMALL,
+    add_key,
     bare,
     label,
     label_outer,
     label_width,
-    legend_above,
     one_or_all,
     panels,
 )
@@ -41,7 +41,7 @@ def plot_ppc(
     sample_weight: Any = None,
     offset: Any = None,
     random_state: Any = 0,
-    progress_bar: bool = False,
+    progress_bar: bool = True,
     ax: Any = None,
 ) -> Any:
     """Draw what `bayesglm._plots.Plots.ppc` describes."""
@@ -62,7 +62,7 @@ def plot_ppc(
         panel.set_title(label(response_title(model, k)), fontsize=SMALL)
     label_outer(axes)
     handles, names = _legend(bins[0].kind, num_draws)
-    legend_above(axes[0], handles, names, own=ax is None, title=headline)
+    add_key(axes[0], handles, names, own=ax is None, title=headline)
     return one_or_all(axes)
 
 
