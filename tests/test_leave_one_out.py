@@ -297,7 +297,9 @@ class TestTransform:
     def shares(self, model, below, equal):
         """Bounds of the transform with ArviZ's weights, from shares of shape (draws, n)."""
         stored = np.asarray(model.log_likelihood()["log_likelihood"]["y"])
-        weight = np.exp(array_stats.psislw(stored.reshape(-1, stored.shape[2]).T)[0]).T
+        efficiency = model._relative_efficiency()
+        cells = stored.reshape(-1, stored.shape[2]).T
+        weight = np.exp(array_stats.psislw(cells, r_eff=efficiency)[0]).T
         low = np.sum(weight * below, axis=0)
         return low, low + np.sum(weight * equal, axis=0)
 

@@ -217,7 +217,8 @@ def smoothed_blocks(
     length = pareto.tail_length(len(drawn), efficiency)
     for index, (found, *rest) in blocks(measure, drawn, *rows.arrays, **how):
         cells = found.reshape(-1, len(drawn))
-        cells = np.pad(cells, ((0, N - len(cells)), (0, 0)), mode="edge")
+        if len(cells) < N:
+            cells = np.pad(cells, ((0, N - len(cells)), (0, 0)), mode="edge")
         yield index, rest, cells, *pareto.smooth(-cells, length)
 
 
