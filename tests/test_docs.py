@@ -29,11 +29,13 @@ def assert_same_text(actual, promised):
         assert float(got) == pytest.approx(float(said), abs=unit)
 
 
-def test_readme_example_prints_what_it_says():
+def test_readme_example_prints_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it draws a picture into the current folder
     (code,), (promised,) = fenced("python"), fenced("text")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, "README.md", "exec"), {})
     assert_same_text(printed.getvalue(), promised)
+    assert (tmp_path / "effects.png").stat().st_size > 0
 
 
 def test_readme_example_is_short():
