@@ -191,7 +191,7 @@ class PosteriorPredictions:
         >>> for rows, new in model.posterior_predictive_blocks(X, random_state=0):
         ...     share[rows] = (new == 0).mean(axis=0)
         >>> print(share[[0, -1]].round(1))
-        [0.6 0. ]
+        [0.4 0. ]
         """
         seed = read_seed(random_state)
         with jax.enable_x64(True):

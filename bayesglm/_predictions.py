@@ -142,8 +142,8 @@ class Predictions:
         >>> tree = model.sample(X, y, num_samples=500, random_state=0, progress_bar=False)
         >>> mean, bounds = model.predict([[0.0], [1.0]], kind="mean", interval=0.9)
         >>> print(mean.round(1), bounds.round(0))
-        [1.4 4.5] [[1. 2.]
-         [4. 5.]]
+        [1.9 4. ] [[2. 2.]
+         [3. 5.]]
         """
         self._require_fitted()
         self._require_kind(kind, interval)

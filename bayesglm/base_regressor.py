@@ -120,8 +120,11 @@ class BaseRegressor(
             refuse_duplicate_columns(X)
         if is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2 and not reset):
             validate_data(self, X, skip_check_array=True, reset=reset)
-        elif reset and hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        elif reset:
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+            if isinstance(X, np.ndarray) and X.ndim == 2:
+                self.n_features_in_ = X.shape[1]
         column = given(self, "offset_column")
         if column is None:
             return X, offset

@@ -31,6 +31,11 @@ LONG = (
     r"test_update_iterated_is_fit\[LBFGS\]",
     r"test_peers.py.*(probit|cloglog)",
     r"test_a_few_data\[(?!Poisson|Gaussian)",
+    r"test_penalised_population\[(?!Poisson ridge)",
+    r"test_population_coefficients\[(?!Poisson-log|Gaussian-identity)",
+    r"test_penalised_classifier\[(?!ridge-False)",
+    r"test_densities_are_those_of_single_data_sets",
+    r"test_blocks_do_not_change_the_shape",
     r"test_golden.py.*(logit_breastcancer|grouplasso|enet)",
 )
 

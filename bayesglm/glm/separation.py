@@ -84,8 +84,8 @@ def report_separation(
     warn_user(
         f"Columns {names[:10]}{' and more' * (len(names) > 10)} of X separate values of y{which} "
         "perfectly: their estimates are infinite, and stand where the solver stopped; their "
-        "standard errors mean nothing. Use a prior such as Prior(), a regularizer such as "
-        "'Ridge', or leave the columns out.",
+        "standard errors mean nothing. Use a regularizer such as 'Ridge', a prior "
+        "such as Prior(), or leave the columns out.",
         PerfectSeparationWarning,
     )
     return list(directions)
