@@ -41,6 +41,8 @@ def plot_rank(
     axes = new_axes(2.8 * columns + 1.2, 2.2 * rows + 0.7, rows, columns, sharex=True)
     for ax in axes.ravel()[count:]:
         ax.set_visible(False)
+    for ax in axes.ravel()[max(0, count - columns) : count]:  # with nothing below
+        ax.tick_params(labelbottom=True)
     for i, ax in enumerate(axes.ravel()[:count]):
         lines = _ranks(ax, chosen, i, level)
     if len(lines) <= MOST_GROUPS:
