@@ -128,8 +128,12 @@ def test_shown_are_the_digits_that_are_known(sampled):
     assert "2,000 draws" in text
     assert "..." not in text + html
     assert all(name in html for name in COLUMNS)
-    assert type(table.round(2)) is pd.DataFrame
-    assert "[120 rows" in repr(pd.concat([table] * 24).pipe(type(table)))
+    assert repr(table.iloc[:2]).splitlines()[2].split() == text.splitlines()[2].split()
+    assert "[120 rows" in repr(pd.concat([table] * 24))
+    assert repr(table.assign(verdict="good")).splitlines()[2].endswith("good")
+    plain = table[["mean", "r_hat"]]
+    assert repr(plain) == repr(pd.DataFrame(plain))
+    assert repr(table.T) == repr(pd.DataFrame(table.T))
 
 
 # Many responses, classes, held parameters: draws that say where they belong

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,10 @@ MOST_DECIMALS = 8  # beyond, numbers are shown in powers of ten
 
 
 class Table(pd.DataFrame):
-    """DataFrame of estimates and their uncertainty; what is derived of it is a plain one.
+    """DataFrame of estimates and their uncertainty, and so are its parts.
 
-    Shown are two digits of a row's standard deviation, and as many decimals of all else. The
-    attribute ``attrs["note"]`` is shown below.
+    Shown are two digits of a row's standard deviation, as many decimals of all else, and the
+    attribute ``attrs["note"]`` below. Without a column of uncertainty it shows itself as any other.
 
     Examples
     --------
@@ -30,43 +29,49 @@ class Table(pd.DataFrame):
     @property
     @override
     def _constructor(self):
-        return pd.DataFrame
+        return Table
 
     def __repr__(self) -> str:
+        spread = self._spread()
+        if spread is None:
+            return super().__repr__()
         most, fewest = (pd.get_option(f"display.{name}_rows") for name in ("max", "min"))
-        text = self._as_text().to_string(max_rows=most, min_rows=fewest, show_dimensions="truncate")
-        return "\n".join([text, *self._notes()])
+        text = _as_text(self, spread)
+        shown = text.to_string(max_rows=most, min_rows=fewest, show_dimensions="truncate")
+        return "\n".join([shown, *self._notes()])
 
     def _repr_html_(self) -> str:
+        spread = self._spread()
+        if spread is None:
+            return super()._repr_html_()
         with pd.option_context("display.max_columns", None):
-            table = self._as_text()._repr_html_()
+            table = _as_text(self, spread)._repr_html_()
         return "".join([table, *(f"<p>{escape(note)}</p>" for note in self._notes())])
 
     def _notes(self) -> list[str]:
         return [self.attrs["note"]] if "note" in self.attrs else []
 
-    def _as_text(self) -> Any:
-        """Return a plain DataFrame of the texts of all numbers."""
-        decimals = self._decimals()
-        columns = {
-            name: [
-                _text(v, DECIMALS.get(name, d)) for v, d in zip(self[name], decimals, strict=True)
-            ]
-            for name in self.columns
-        }
-        return pd.DataFrame(columns, index=self.index)
-
-    def _decimals(self) -> np.ndarray:
-        """Decimals of each row."""
-        known = [self[name].to_numpy() for name in SPREADS if name in self]
+    def _spread(self) -> np.ndarray | None:
+        """Return the uncertainty of each row, or None where no column says."""
+        known = [self[name].to_numpy(float) for name in SPREADS if name in self.columns]
         if {"lower", "upper"} <= set(self.columns):
-            known.append((self["upper"] - self["lower"]).to_numpy() / 4)
-        spread = np.full(len(self), np.nan)
-        for column in known:
+            known.append((self["upper"] - self["lower"]).to_numpy(float) / 4)
+        spread = known[0] if known else None
+        for column in known[1:]:
             spread = np.where(spread > 0, spread, column)
-        with np.errstate(divide="ignore"):
-            decimals = 1 - np.floor(np.log10(spread))
-        return np.where(np.isfinite(decimals), np.maximum(decimals, 0), 3).astype(int)
+        return spread
+
+
+def _as_text(table: Table, spread: np.ndarray) -> pd.DataFrame:
+    """Return a plain DataFrame of the texts of all numbers."""
+    with np.errstate(divide="ignore"):
+        decimals = 1 - np.floor(np.log10(spread))
+    decimals = np.where(np.isfinite(decimals), np.maximum(decimals, 0), 3).astype(int)
+    text = pd.DataFrame(table, copy=True)
+    for name in text.select_dtypes("float").columns:
+        digits = np.broadcast_to(DECIMALS.get(name, decimals), len(text))
+        text[name] = [_text(v, d) for v, d in zip(text[name], digits, strict=True)]
+    return text
 
 
 def _text(value: float, decimals: int) -> str:
