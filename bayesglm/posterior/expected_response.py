@@ -33,29 +33,22 @@ class ExpectedResponse:
     impossible: np.ndarray
 
 
-def expected(cells: Cells) -> Any:
-    """Return expected responses of a block, shape (B, S, K), or probabilities (B, S, K, C)."""
+def _moments(cells: Cells, with_draws: bool = False) -> Any:
+    """Mean, standard deviation, whether a mean is impossible, and perhaps the values themselves."""
     observations = cells.observations
-    return cells.by_draw(
-        lambda eta, _: observations.expectation(observations.mean(eta, cells.link))
-    )
 
+    def of_draw(eta, _):
+        mean = observations.mean(eta, cells.link)
+        bad = False if observations.event_ndim else domain.impossible_means(observations, mean)
+        return observations.expectation(mean), jnp.broadcast_to(bad, mean.shape[:2])
 
-def impossible(cells: Cells) -> Any:
-    """Whether means of a block, shape (B, S, K), are infinite or impossible."""
-    mean = cells.mean
-    if cells.observations.event_ndim:
-        return jnp.zeros(mean.shape[:3], bool)
-    return domain.impossible_means(cells.observations, mean)
-
-
-def _moments(cells):
-    value = expected(cells)
-    return value.mean(axis=1), value.std(axis=1, ddof=1), impossible(cells).any(axis=1)
+    value, bad = cells.by_draw(of_draw)
+    found = value.mean(axis=1), value.std(axis=1, ddof=1), bad.any(axis=1)
+    return (*found, value) if with_draws else found
 
 
 def _moments_and_draws(cells):
-    return *_moments(cells), expected(cells)
+    return _moments(cells, with_draws=True)
 
 
 def expected_response(
