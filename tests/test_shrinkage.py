@@ -198,6 +198,24 @@ def test_masked_coefficients_take_no_share():
         np.testing.assert_allclose(horseshoe.multiples["global_scale"], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("regularizer", [Horseshoe(), R2D2(), ARD()], ids=lambda r: str(r)[:4])
+def test_masked_coefficients_leave_the_slopes_finite(regularizer, rng):
+    """Else the sampler never moves: every trajectory of a masked response diverged under R2D2."""
+    movable = np.ones((P, K), bool)
+    movable[0, 1] = False
+    with jax.enable_x64(True):
+        prior = regularizer.coefficient_prior(setting(movable))
+        own = {n: jnp.asarray(rng.normal(size=(K, s))) for n, s in prior.sizes((P, K)).items()}
+        raw = GLMParams(jnp.asarray(rng.normal(size=(P, K))) * movable, jnp.zeros(K))
+
+        @jax.grad
+        def slopes(own):
+            params, density = place(prior, raw, own, jnp.asarray(KAPPA))
+            return jnp.sum(density) + jnp.sum(params.coef)
+
+        assert all(np.isfinite(slope).all() for slope in slopes(own).values())
+
+
 def test_moments_of_draws():
     """Variance of coefficients given the scales drawn with them, and quartiles of the scales."""
     with jax.enable_x64(True):

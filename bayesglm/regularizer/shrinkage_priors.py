@@ -264,8 +264,9 @@ class R2D2Prior(ShrinkagePrior):
 
     def scales(self, values, sigma):
         """Square roots of the shares of the variance explained."""
-        odds = values["r2"] / (1.0 - values["r2"])
-        return sigma[..., None] * jnp.sqrt(odds * self._shares(values))
+        odds, share = values["r2"] / (1.0 - values["r2"]), self._shares(values)
+        some = share > 0  # the square root has no slope at the share of a masked coefficient
+        return sigma[..., None] * jnp.where(some, jnp.sqrt(odds * jnp.where(some, share, 1.0)), 0.0)
 
     def named(self, values, sigma):
         """Proportion explained, and shares that sum to one."""
