@@ -31,7 +31,7 @@ from bayesglm._processes import refuse_fork
 from bayesglm._sampling import Sampling
 from bayesglm._tree import FeatureLayout
 from bayesglm._uncertainty import Uncertainty
-from bayesglm.glm import fitting, identification, report, stream, validation
+from bayesglm.glm import fitting, report, stream, validation
 from bayesglm.glm.assemble import Choices
 from bayesglm.glm.design import Design, is_frame, refuse_duplicate_columns, take_column
 from bayesglm.glm.memory import exhaustion_as_memory_error
@@ -265,10 +265,7 @@ class BaseRegressor(
         report.refuse_impossible_fit(choices, data, fit)
         self._layout, self._labels = layout, data.design.labels
         self._coef, self._intercept = fit.params.coef, fit.params.intercept
-        self._dof_resid = identification.residual_dof(
-            choices, data, fit.params, model.penalty.penalty
-        )
-        self._scale = fitting.scale_of_fit(model, fit, data.num_rows, self._dof_resid)
+        self._dof_resid, self._scale = fitting.residual_dof_and_scale(choices, data, model, fit)
         self._covariance = intervals.at_mode(model, fit, self._scale, data.num_rows)
         self.n_iter_ = max(1, fit.num_steps)
         self.solver_state_, self.aux_ = fitting.without_matrices(fit.state), fit.aux

@@ -1,5 +1,6 @@
 """Shared by all tests: fixed seeds, no windows, no deadlines on compiled code."""
 
+import importlib.metadata
 import os
 import re
 
@@ -8,11 +9,17 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Nearly all the time of the tests is compilation, the most of it optimisation of programs that run
+# once. `XLA_FLAGS= python -m pytest` tests what users run.
+QUICK = ["--xla_backend_optimization_level=0"]
+if importlib.metadata.version("jaxlib").startswith("0.10."):  # later versions have no such flag
+    QUICK.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(QUICK))
 hypothesis.settings.register_profile("bayesglm", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bayesglm")
 
 
-# Nearly all the time of a test is compilation. These are the longest of tests that say the same of
+# These are the longest of tests that say the same of
 # several families, priors or solvers: they run with `-m slow`, their siblings by default.
 LONG = (
     r"test_density_and_gradient_of_every_family\[(?!Poisson|Gaussian\])",

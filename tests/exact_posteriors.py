@@ -339,10 +339,35 @@ def gaussian_marginals(X, y, precision, log_root_prior):
         quadratic = mean @ full @ mean - y @ y / scale - np.linalg.slogdet(full)[1]
         proper = np.log(own[own > 0]).sum()
         density.append(0.5 * (quadratic + proper) - len(y) * u + log_root_prior(np.exp(u)) + u)
+    return _over_dispersions(log_root, means, sds, density, end=1e-12)
+
+
+def wide_gaussian_marginals(X, y, variance, log_root_prior):
+    """As `gaussian_marginals` with more columns than rows: y is normal, its covariance known.
+
+    ``variance`` holds the prior's variances of the coefficients and the intercept.
+    """
+    design = np.column_stack([X, np.ones(len(y))])
+    spread = variance[:, None] * design.T
+    log_root = np.linspace(-14, 3, 1501)
+    means, sds, density = [], [], []
+    for u in log_root:
+        covariance = design @ spread + np.exp(2 * u) * np.eye(len(y))
+        means.append(spread @ np.linalg.solve(covariance, y))
+        reduction = np.einsum("ij,ji->i", spread, np.linalg.solve(covariance, spread.T))
+        sds.append(np.sqrt(variance - reduction))
+        likelihood = stats.multivariate_normal(cov=covariance).logpdf(y)
+        density.append(likelihood + log_root_prior(np.exp(u)) + u)
+    # The density of the log root falls no faster than the root.
+    return _over_dispersions(log_root, means, sds, density, end=1e-6)
+
+
+def _over_dispersions(log_root, means, sds, density, end):
+    """Marginals from a table of normal distributions, whose ends weigh less than ``end``."""
     means, sds, density = map(np.array, (means, sds, density))
     weight = np.exp(density - density.max())
     weight /= weight.sum()
-    assert max(weight[0], weight[-1]) < 1e-12
+    assert max(weight[0], weight[-1]) < end
     result = [_mixture(weight, m, s) for m, s in zip(means.T, sds.T, strict=True)]
     mean = weight @ log_root
     sd = np.sqrt(weight @ (log_root - mean) ** 2)
@@ -394,6 +419,8 @@ def _z(values, truth, weight):
     if weight is not None:
         error = np.sqrt(np.sum(weight**2 * (values - truth) ** 2))
         return (np.sum(weight * values) - truth) / error
+    if np.ptp(values) == 0:
+        return np.inf  # no draw, or all of them, below a quantile
     error = values.std() / np.sqrt(effective_sample_size(values))
     return (values.mean() - truth) / error
 

@@ -131,6 +131,7 @@ def test_shown_are_the_digits_that_are_known(sampled):
     assert repr(table.iloc[:2]).splitlines()[2].split() == text.splitlines()[2].split()
     assert "[120 rows" in repr(pd.concat([table] * 24))
     assert repr(table.assign(verdict="good")).splitlines()[2].endswith("good")
+    assert f" {table['mean'].iloc[0]:.1f} " in repr(table.round(1)).splitlines()[2]
     plain = table[["mean", "r_hat"]]
     assert repr(plain) == repr(pd.DataFrame(plain))
     assert repr(table.T) == repr(pd.DataFrame(table.T))

@@ -11,10 +11,10 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from exact_posteriors import FAMILIES
-from scipy import stats
+from scipy import optimize, stats
 
 from bayesglm import PopulationGLM, posterior
-from bayesglm.exceptions import SamplingWarning
+from bayesglm.exceptions import DataWarning, SamplingWarning
 from bayesglm.regularizer import Prior
 
 ROWS, POSTERIORS = 40, 10
@@ -156,6 +156,60 @@ def test_poisson(method):
 
 def test_gaussian_in_closed_form():
     check_draws("Gaussian", "normal", "exact")
+
+
+def wide_problem():
+    """Gaussian responses of fewer rows than columns, some of which a mask leaves out."""
+    rng = np.random.default_rng(23)
+    X, num = rng.normal(size=(15, 20)), 4
+    mask = rng.random((20, num)) < 0.9
+    Y = X @ (mask * rng.normal(0, 0.3, mask.shape)) + rng.normal(0.3, 0.8, (15, num))
+    return X, Y, mask
+
+
+def test_gaussian_with_more_columns_than_rows_in_closed_form():
+    X, Y, mask = wide_problem()
+    own = Prior(dist.Normal(0.0, 0.3), intercept=dist.Normal(0.0, 1.0))
+    model = PopulationGLM("Gaussian", regularizer=own, feature_mask=mask * 1.0)
+    settings = {"scale_prior": dist.Exponential(ROOT_RATE), "random_state": 2}
+    with pytest.warns(DataWarning, match="columns .* are linear combinations of others"):
+        tree = model.sample(X, Y, method="exact", progress_bar=False, **settings)["posterior"]
+    log_root_prior = lambda root: stats.expon.logpdf(root, scale=1 / ROOT_RATE)
+    scores = []
+    for k, used in enumerate(mask.T):
+        variance = np.array([0.3**2] * used.sum() + [1.0])
+        truth = exact.wide_gaussian_marginals(X[:, used], Y[:, k], variance, log_root_prior)
+        named = [*np.moveaxis(tree["coef"].values[:, :, used, k], -1, 0)]
+        named += [tree["intercept"].values[:, :, k], 0.5 * np.log(tree["scale"].values[:, :, k])]
+        scores += [exact.z_scores(a, t) for a, t in zip(named, truth, strict=True)]
+        assert np.all(tree["coef"].values[:, :, ~used, k] == 0)
+    exact.check_z(scores)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6])
+def test_dispersion_of_a_fit_with_more_columns_than_rows(unit):
+    """The mode of its log, coefficients integrated out: y is normal with a known covariance."""
+    X, Y, _ = wide_problem()
+    Y = Y * unit
+    own = Prior(dist.Normal(0.0, 0.3 * unit))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the prior decides between coefficients
+        model = PopulationGLM("Gaussian", regularizer=own, fit_intercept=False).fit(X, Y)
+
+    def minus_log_density(log_scale, y):
+        covariance = (0.3 * unit) ** 2 * X @ X.T + np.exp(log_scale) * np.eye(len(y))
+        return -stats.multivariate_normal(cov=covariance).logpdf(y) - 0.5 * log_scale
+
+    scale, coef = np.asarray(model.scale_), np.asarray(model.coef_)
+    for k, y in enumerate(Y.T):
+        around = np.log(unit**2)
+        found = optimize.minimize_scalar(
+            minus_log_density, args=(y,), bounds=(around - 8, around + 4), method="bounded"
+        )
+        # Brent's method finds a minimum to the root of the machine's precision.
+        np.testing.assert_allclose(np.log(scale[k]), found.x, atol=1e-4)
+        pearson = np.sum((y - X @ coef[:, k]) ** 2)
+        assert model.dof_resid_[k] == pytest.approx(1 + pearson / scale[k], rel=1e-4)
 
 
 def test_negative_binomial_with_its_dispersion():

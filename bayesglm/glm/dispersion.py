@@ -7,13 +7,17 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
 from bayesglm.glm.params import GLMParams
+from bayesglm.solvers import curvature
+from bayesglm.solvers.composite import AbstractProblem
 
 LOG_SCALE_LIMIT = 20.0  # beyond exp(-20) a negative binomial is Poisson to every digit
 LARGEST_MOVE = 2.0
+SMALLEST_DOF = 1e-3  # on the way to the dispersion; there it is more than one
 
 
 @eqx.filter_jit
@@ -70,3 +74,34 @@ def maximum_likelihood(
 
     unfinished = lambda carry: (carry[1] > 1e-12) & (carry[2] < 60)
     return jnp.exp(lax.while_loop(unfinished, body, (jnp.log(start), jnp.inf, 0))[0])
+
+
+def undecided(pearson: Any, scale: Any, effective_dof: np.ndarray) -> Any:
+    r"""One round towards the dispersion where there are as many coefficients as rows.
+
+    The mode of :math:`\log\phi` under a uniform prior of :math:`\sqrt\phi`, coefficients
+    integrated out, has :math:`\text{Pearson}/\phi+1` equal to the effective degrees of freedom. The
+    likelihood alone may have its mode at no dispersion and a perfect fit.
+
+    References
+    ----------
+    MacKay (1992), Bayesian interpolation, Neural Computation 4.
+    """
+    return (pearson + scale) / effective_dof
+
+
+@eqx.filter_jit
+def effective_parameters(problem: AbstractProblem, params: GLMParams) -> Any:
+    r"""Trace of :math:`F(F+P)^{-1}`, shape (K,); beside a kink, coefficients that are not zero.
+
+    References
+    ----------
+    Zou, Hastie and Tibshirani (2007), On the "degrees of freedom" of the lasso, Annals of
+    Statistics 35.
+    """
+    theta, free = problem.pack(params), problem.free
+    if not problem.traits.smooth:
+        return jnp.sum(free & (theta != 0), axis=-1)
+    information = curvature.restrict(problem.evaluate(theta).information, free, 0.0)
+    bend = curvature.restrict(curvature.penalty_derivatives(problem, theta)[1], free)
+    return jnp.trace(jnp.linalg.solve(information + bend, information), axis1=-2, axis2=-1)

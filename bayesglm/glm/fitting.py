@@ -237,7 +237,19 @@ def _next_scale(model: Assembled, params: GLMParams, scale: Any) -> Any:
     at = loss.likelihood, loss.standardization, params, rows
     if loss.likelihood.observations.scale_estimator == "likelihood":
         return dispersion.maximum_likelihood(*at, scale)
-    return dispersion.pearson_mean(*at) * model.num_rows / model.prior_dof
+    total, dof = dispersion.pearson_mean(*at) * model.num_rows, model.prior_dof
+    counted = total / np.where(dof > 0, dof, 1.0)
+    if np.all(dof > 0):
+        return counted
+    undecided = dispersion.undecided(total, scale, _effective_dof(model, params))
+    return np.where(dof > 0, counted, undecided)
+
+
+def _effective_dof(model: Assembled, params: GLMParams) -> np.ndarray:
+    """Rows less the parameters (K,) that the data decide and not the prior."""
+    problem = model.loss.problem(model.penalty, params, model.rows)
+    decided = np.asarray(dispersion.effective_parameters(problem, params))
+    return np.maximum(model.num_rows - decided, dispersion.SMALLEST_DOF)
 
 
 def _judge(model, user, state, tolerance, same) -> newton.NewtonState | Verdict:
@@ -287,13 +299,24 @@ def _inspect(problem: GLMProblem, params: GLMParams, tolerance: Any) -> newton.N
     return newton.minimize(problem, problem.pack(params), tol=tolerance, max_steps=0)
 
 
-def scale_of_fit(
-    model: Assembled, fit: Fit, num_rows: np.ndarray, dof_resid: np.ndarray
-) -> np.ndarray:
-    """As `scale_at` for a fit: NaN for silent responses, of which the data say nothing."""
-    scale = scale_at(model, fit.params, num_rows, dof_resid)
-    estimated = model.loss.likelihood.observations.scale_estimator in ("moments", "likelihood")
-    return np.where(fit.silent & estimated, np.nan, scale)
+def residual_dof_and_scale(
+    choices: Choices, data: Data, model: Assembled, fit: Fit
+) -> tuple[np.ndarray, np.ndarray]:
+    """Residual degrees of freedom and dispersion of a fit, shapes (K,).
+
+    The dispersion is NaN for silent responses, of which the data say nothing. Where a prior of its
+    own scale leaves no degrees of freedom to count, both are those of `dispersion.undecided`.
+    """
+    dof = identification.residual_dof(choices, data, fit.params, model.penalty.penalty)
+    scale = scale_at(model, fit.params, data.num_rows, dof)
+    estimator = model.loss.likelihood.observations.scale_estimator
+    undecided = model.prior_dof <= 0
+    if estimator == "moments" and model.penalty.penalty.depends_on_rows and np.any(undecided):
+        effective = _effective_dof(model, model.host.to_standard(fit.params))
+        dof = np.where(undecided, effective, dof)
+        scale = np.where(undecided, model.loss.likelihood.scale, scale)
+    silent = fit.silent & (estimator in ("moments", "likelihood"))
+    return dof, np.where(silent, np.nan, scale)
 
 
 def scale_at(

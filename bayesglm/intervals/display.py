@@ -64,18 +64,29 @@ class Table(pd.DataFrame):
 
 def _as_text(table: Table, spread: np.ndarray) -> pd.DataFrame:
     """Return a plain DataFrame of the texts of all numbers."""
-    with np.errstate(divide="ignore"):
-        decimals = 1 - np.floor(np.log10(spread))
-    decimals = np.where(np.isfinite(decimals), np.maximum(decimals, 0), 3).astype(int)
     text = pd.DataFrame(table, copy=True)
-    for name in text.select_dtypes("float").columns:
+    numbers = text.select_dtypes("float").columns
+    decimals = _decimals(spread, text[numbers.difference(DECIMALS)].to_numpy())
+    for name in numbers:
         digits = np.broadcast_to(DECIMALS.get(name, decimals), len(text))
         text[name] = [_text(v, d) for v, d in zip(text[name], digits, strict=True)]
     return text
+
+
+def _decimals(spread: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Decimals of each row: two digits of the spread, fewer where values were rounded to them."""
+    with np.errstate(divide="ignore"):
+        wanted = 1 - np.floor(np.log10(spread))
+    wanted = np.where(np.isfinite(wanted), np.maximum(wanted, 0), 3).astype(int)
+    for count in range(min(MOST_DECIMALS, wanted.max(initial=0))):
+        rounded = (np.isnan(values) | (np.round(values, count) == values)).all(axis=1)
+        wanted = np.where(rounded, np.minimum(wanted, count), wanted)
+    return wanted
 
 
 def _text(value: float, decimals: int) -> str:
     """Return a number as text."""
     if np.isnan(value):
         return "NaN"
+    value = value + 0.0  # no minus before zero
     return f"{value:.{decimals}f}" if decimals <= MOST_DECIMALS else f"{value:.3g}"

@@ -126,7 +126,9 @@ def log_posterior(
         around = _approximation(model, fit, start)
     elif not prior.has_mode:
         around = laplace.separately(density, start)
-    at_mode = exact or not prior.smooth
+    # With a coefficient for every row, the joint density is largest where the fit is perfect.
+    fits_perfectly = model.penalty.penalty.depends_on_rows and np.any(model.prior_dof <= 0)
+    at_mode = exact or not prior.smooth or (fits_perfectly and scale_prior is not None)
     return Posterior(density, start, at_mode, np.arange(len(start)), around, model.source)
 
 

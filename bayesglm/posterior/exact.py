@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm.glm.log_posterior import LogPosterior
-from bayesglm.inference import laplace
 
-GRID = 2001  # values of the log dispersion
-WIDTH = 12.0  # of the table, in standard deviations to either side of the mode
+GRID = 401  # values of the log dispersion
+REACH = 24.0  # of the first table, to either side of the start
+NEGLIGIBLE = 40.0  # below the largest log density
+ZOOMS = 4  # tables, each of where the one before it was not negligible
 PROBES = (-1.0, 1.0)  # log dispersions, about the start, that tell A from B
 
 
@@ -49,11 +50,72 @@ def _quadratic(density: LogPosterior, start: Any) -> tuple[Any, Any, Any, Any]:
     return A, first - inverse[0][:, None, None] * A, a, slope_first - inverse[0][:, None] * a
 
 
+class Conditional(eqx.Module):
+    r"""The normal posterior given the dispersion, in coordinates in which it is independent.
+
+    At the dispersion :math:`\phi_0` all precisions are one, of which the data give a ``share``; at
+    another they are :math:`(\phi_0/\phi)\,\text{share}+1-\text{share}`.
+
+    Parameters
+    ----------
+    share, data_slope, prior_slope
+        Shapes (K, d).
+    back
+        Matrices (K, d, d) from these coordinates to parameters, less ``start``.
+    middle
+        Log of :math:`\phi_0`, shape (K,).
+    """
+
+    share: Any
+    data_slope: Any
+    prior_slope: Any
+    back: Any
+    middle: Any
+
+    def given(self, log_scale: Any) -> tuple[Any, Any]:
+        """Means and precisions (..., K, d) at log dispersions (..., K)."""
+        ratio = jnp.exp(self.middle - log_scale)[..., None]
+        precision = ratio * self.share + (1.0 - self.share)
+        return (ratio * self.data_slope + self.prior_slope) / precision, precision
+
+
+def _conditional(density: LogPosterior, start: Any) -> Conditional:
+    A, B, a, b = map(np.asarray, _quadratic(density, start))
+    middle = np.asarray(start)[:, density.num_main]
+    weight = np.exp(-middle)
+    A, a = A * weight[:, None, None], a * weight[:, None]
+    root = np.linalg.inv(np.linalg.cholesky(A + B))
+    share, vectors = np.linalg.eigh(root @ A @ root.mT)
+    back = root.mT @ vectors
+    slope = lambda s: np.einsum("kij,ki->kj", back, s)
+    return Conditional(np.clip(share, 0.0, 1.0), slope(a), slope(b), back, middle)
+
+
 @eqx.filter_jit
-def _values(density: LogPosterior, start: Any, log_scale: Any) -> Any:
-    """Log-densities (grid, K) at the coefficients of ``start`` and each log dispersion."""
-    at = lambda s: density.value(start.at[:, density.num_main].set(s))
+def _log_marginal(
+    density: LogPosterior, conditional: Conditional, start: Any, log_scale: Any
+) -> Any:
+    """Log densities (grid, K) of log dispersions, up to a constant."""
+
+    def at(log_scale):
+        value = density.value(start.at[:, density.num_main].set(log_scale))
+        mean, precision = conditional.given(log_scale)
+        return value + 0.5 * jnp.sum(precision * mean**2 - jnp.log(precision), axis=-1)
+
     return jax.lax.map(at, log_scale, batch_size=16)
+
+
+def _grid(density, conditional, start) -> tuple[np.ndarray, np.ndarray]:
+    """Log dispersions (grid, K) wherever their density is not negligible, and its logarithm."""
+    lower, upper = conditional.middle - REACH, conditional.middle + REACH
+    for _ in range(ZOOMS):
+        grid = lower + (upper - lower) * np.linspace(0, 1, GRID)[:, None]
+        values = np.asarray(_log_marginal(density, conditional, start, jnp.asarray(grid)))
+        seen = values > values.max(axis=0) - NEGLIGIBLE
+        step = grid[1] - grid[0]
+        lower = np.where(seen, grid, np.inf).min(axis=0) - step
+        upper = np.where(seen, grid, -np.inf).max(axis=0) + step
+    return grid, values
 
 
 def sample(density: LogPosterior, start: Any, rng: np.random.Generator, count: int) -> Any:
@@ -74,33 +136,16 @@ def sample(density: LogPosterior, start: Any, rng: np.random.Generator, count: i
     -------
     Vectors, shape (count, K, D).
     """
-    A, B, a, b = map(np.asarray, _quadratic(density, start))
-    around = laplace.approximate(density, start)
-    center = np.asarray(around.center)[:, density.num_main]
-    spread = np.sqrt(np.sum(np.asarray(around.factor)[:, density.num_main] ** 2, axis=-1))
-    grid = center + spread * np.linspace(-WIDTH, WIDTH, GRID)[:, None]
-    values = np.asarray(_values(density, jnp.asarray(start), jnp.asarray(grid)))
-    theta = np.empty((count, *start.shape))
-    for k in range(len(center)):
-        theta[:, k] = _sample_one(
-            A[k], B[k], a[k], b[k], grid[:, k], values[:, k], start[k], rng, count
-        )
-    return theta
-
-
-def _sample_one(A, B, a, b, grid, values, start, rng, count):
-    root = np.linalg.inv(np.linalg.cholesky(A))
-    size, vectors = np.linalg.eigh(root @ B @ root.T)
-    back = root.T @ vectors  # in these coordinates the precision is diagonal: 1/phi + size
-    size, a, b = np.maximum(size, 0.0), back.T @ a, back.T @ b
-    inverse = np.exp(-grid)[:, None]
-    precision, slope = inverse + size, inverse * a + b
-    density = values + 0.5 * np.sum(slope**2 / precision - np.log(precision), axis=1)
-    weight = np.exp(density - density.max())
-    steps = np.append(0.0, np.cumsum(0.5 * (weight[1:] + weight[:-1])))
-    log_scale = np.interp(rng.uniform(size=count) * steps[-1], steps, grid)
-    inverse = np.exp(-log_scale)[:, None]
-    precision, slope = inverse + size, inverse * a + b
-    normal = rng.standard_normal(precision.shape)
-    moved = (slope / precision + normal / np.sqrt(precision)) @ back.T
-    return np.column_stack([np.asarray(start)[: len(A)] + moved, log_scale])
+    start = jnp.asarray(start)
+    conditional = _conditional(density, start)
+    grid, values = _grid(density, conditional, start)
+    weight = np.exp(values - values.max(axis=0))
+    cumulative = np.cumsum(0.5 * (weight[1:] + weight[:-1]), axis=0)
+    cumulative = np.concatenate([np.zeros_like(cumulative[:1]), cumulative / cumulative[-1]])
+    uniform = rng.uniform(size=(count, len(start)))
+    log_scale = np.stack(list(map(np.interp, uniform.T, cumulative.T, grid.T)), axis=-1)
+    mean, precision = map(np.asarray, conditional.given(log_scale))
+    coordinates = mean + rng.standard_normal(mean.shape) / np.sqrt(precision)
+    moved = np.einsum("kij,nkj->nki", conditional.back, coordinates)
+    main = np.asarray(start)[:, : density.num_main] + moved
+    return np.concatenate([main, log_scale[:, :, None]], axis=2)
