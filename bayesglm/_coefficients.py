@@ -142,7 +142,7 @@ class Coefficients:
             Label of the group (cluster) of each row, shape (n,). Rows of a group may depend on
             one another in any way.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------

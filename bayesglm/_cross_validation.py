@@ -28,7 +28,7 @@ class CrossValidation:
         sample_weight: Any = None,
         offset: Any = None,
         max_bytes: float = LARGEST_RESULT,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> Any:
         """Log-density of each response at each draw, in the layout that ArviZ wants.
 
@@ -39,7 +39,7 @@ class CrossValidation:
         max_bytes
             Largest result that is returned.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class CrossValidation:
         X, y, sample_weight, offset
             The data of `sample`, which are known unless they were too large to be kept.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class CrossValidation:
         random_state
             Seed of those uniform numbers: an integer, a NumPy generator, or None for a new one.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------

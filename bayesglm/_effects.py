@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from bayesglm import intervals
+from bayesglm._progress import rows_bar
 from bayesglm.glm.validation import read_weight, report_missing
 from bayesglm.intervals import contrasts, effects
 from bayesglm.intervals.propagation import ByDeltaMethod, ByDraws, around_mode
@@ -70,7 +71,7 @@ class Effects:
         max_bytes
             Largest result.
         progress_bar
-            Whether to show one after a second.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class Effects:
             by_row = kind == "row"
             find = effects.row_slopes if by_row else effects.average_slopes
             self._refuse_large_effects(by_row, rows, len(positions), max_bytes)
-            with progress(len(rows.X), "slopes", progress_bar) as bar:
+            with rows_bar(len(rows.X), "slopes", progress_bar) as bar:
                 values = find(route, slope, positions, rows, bar)
         names = {"term": [self._labels[position] for position in positions]}
         return self._effects_table(values, names, by_row, route)
@@ -194,7 +195,7 @@ class Effects:
             by_row = kind == "row"
             find = effects.row_comparisons if by_row else effects.average_comparisons
             self._refuse_large_effects(by_row, rows, len(asked), max_bytes)
-            with progress(2 * len(asked) * len(rows.X), "comparisons", progress_bar) as bar:
+            with rows_bar(2 * len(asked) * len(rows.X), "comparisons", progress_bar) as bar:
                 values = find(route, comparison, asked, rows, bar)
         names = {"term": [c.term for c in asked], "contrast": [c.label for c in asked]}
         return self._effects_table(values, names, by_row, route)
@@ -289,10 +290,3 @@ def check_arguments(level: float, **choices: tuple[str, tuple[str, ...]]) -> Non
     for name, (value, allowed) in choices.items():
         if value not in allowed:
             raise ValueError(f"`{name}` must be one of {allowed}; got {value!r}.")
-
-
-def progress(num_rows: int, what: str, shown: bool) -> Any:
-    """Progress bar of rows that shows itself after a second."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)

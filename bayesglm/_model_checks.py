@@ -53,7 +53,7 @@ class ModelChecks:
             Of the whole replicates that are held at once for a function; the statistics with names
             need none.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class ModelChecks:
         offset: Any = None,
         num_draws: int | None = None,
         random_state: Any = None,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> np.ndarray:
         r"""How far each response is from what the model expects.
 
@@ -158,7 +158,7 @@ class ModelChecks:
         random_state
             Seed of those uniform numbers: an integer, a NumPy generator, or None for a new one.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------

@@ -87,10 +87,17 @@ class PosteriorDraws:
         Raises
         ------
         ValueError
-            If none are given and they were too many to keep.
+            If none are given and they were too many to keep, or if something is given without X.
         """
         if X is not None:
             return self._read(X, y, sample_weight, offset, reset=False)
+        given = {"y": y, "sample_weight": sample_weight, "offset": offset}
+        alone = [f"`{name}`" for name, value in given.items() if value is not None]
+        if alone:
+            raise ValueError(
+                f"{' and '.join(alone)} came without `X`. Pass the rows that they belong to, or "
+                "nothing, for the data that were sampled with."
+            )
         tree = self._require_posterior()
         constant = tree["constant_data"] if "constant_data" in tree.children else {}
         if "X" not in constant:

@@ -80,7 +80,7 @@ class PosteriorPredictions:
         random_state: Any = None,
         offset: Any = None,
         max_bytes: float = LARGEST_RESULT,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> Any:
         """Draw new responses from the posterior predictive distribution.
 
@@ -96,7 +96,7 @@ class PosteriorPredictions:
         max_bytes
             Largest result that is returned.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class PosteriorPredictions:
         num_draws: int | None = None,
         random_state: Any = None,
         offset: Any = None,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """Draw new responses as `posterior_predictive`, a block of rows at a time.
 

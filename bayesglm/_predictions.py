@@ -91,7 +91,7 @@ class Predictions:
         *,
         kind: str = "mode",
         interval: float | None = None,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> Any:
         """Return the expected response at each row.
 
@@ -112,7 +112,7 @@ class Predictions:
             With ``kind="mean"``: probability of an equal-tailed credible interval of the expected
             response, in (0, 1), that is returned too. Classifiers have those of `predict_proba`.
         progress_bar
-            Whether to show one, with ``kind="mean"``.
+            Whether to show one, with ``kind="mean"`` where it takes longer than a second.
 
         Returns
         -------

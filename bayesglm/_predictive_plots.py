@@ -46,7 +46,7 @@ class PredictivePlots:
         random_state
             Seed of the replicates: an integer, a NumPy generator, or None for a new one.
         progress_bar
-            Whether to show one.
+            Whether to show one where it takes longer than a second.
         ax
             Axes to draw into, for a single response.
 

@@ -9,6 +9,13 @@ import numpy as np
 SHOWN_CHAINS = 8
 
 
+def rows_bar(num_rows: int, what: str, shown: bool) -> Any:
+    """Bar that counts rows; it appears after a second."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)
+
+
 class ChainProgress:
     """Context manager: a bar that counts transitions, with step sizes and divergences per chain.
 

@@ -173,7 +173,7 @@ class Uncertainty:
         offset: Any = None,
         *,
         method: str = "auto",
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> np.ndarray:
         """Interval of a new response at each row.
 
@@ -187,7 +187,7 @@ class Uncertainty:
             ``"posterior"``: from the draws of `sample`. ``"fit"``: the coefficients normal around
             their estimates. ``"auto"``: the former if there are draws.
         progress_bar
-            Whether to show one, for the posterior.
+            Whether to show one, for the posterior where it takes longer than a second.
 
         Returns
         -------

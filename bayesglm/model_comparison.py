@@ -25,7 +25,7 @@ def compare(models: Any, *, method: str = "stacking", progress_bar: bool = True)
         How models are weighted: ``"stacking"``, by the mixture of their predictive distributions
         that predicts best; ``"pseudo-bma"``, in proportion to :math:`e^{\mathrm{elpd}}`.
     progress_bar
-        Whether to show one while a model is evaluated.
+        Whether to show one where it takes longer than a second.
 
     Returns
     -------

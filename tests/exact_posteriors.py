@@ -349,7 +349,7 @@ def wide_gaussian_marginals(X, y, variance, log_root_prior):
     """
     design = np.column_stack([X, np.ones(len(y))])
     spread = variance[:, None] * design.T
-    log_root = np.linspace(-14, 3, 1501)
+    log_root = np.linspace(-14, 3, 601)
     means, sds, density = [], [], []
     for u in log_root:
         covariance = design @ spread + np.exp(2 * u) * np.eye(len(y))

@@ -297,6 +297,8 @@ def test_jackknife_of_groups_is_the_sandwich_of_groups(gaussian):
     np.testing.assert_allclose(again, found, rtol=1e-12)
     with pytest.raises(ValueError, match="`groups` must have shape"):
         model.jackknife_covariance(groups=names[:5], progress_bar=False)
+    with pytest.raises(ValueError, match="`y` came without `X`"):
+        model.jackknife_covariance(y=y)
 
 
 def test_jackknife_of_a_population_with_weights_and_missing_cells():

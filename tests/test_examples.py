@@ -41,7 +41,7 @@ def test_notebook_is_stored_as_it_ran_from_top_to_bottom(path):
 def test_notebook_uses_public_names_alone(path):
     cells = json.loads(path.read_text())["cells"]
     code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    assert not re.findall(r"(?:\bimport|\bfrom|\.) *_[a-z]\w*", code)
+    assert not re.findall(r"(?:\bimport +|\bfrom +|\. *)_[a-z]\w*", code)
 
 
 def test_every_notebook_is_in_the_list_of_examples():

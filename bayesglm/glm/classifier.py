@@ -186,7 +186,7 @@ class ClassifierGLM(BaseRegressor):
         *,
         kind: str = "mode",
         interval: float | None = None,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
     ) -> Any:
         """Probability of each class at each row.
 

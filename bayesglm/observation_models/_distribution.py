@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from numpyro.distributions import Distribution, constraints
 
 from bayesglm.links import InverseLink
+
+with warnings.catch_warnings():  # of missing widgets for progress bars, in notebooks
+    warnings.simplefilter("ignore")
+    from numpyro.distributions import Distribution, constraints
 
 
 class FamilyDistribution(Distribution):

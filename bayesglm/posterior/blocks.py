@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._progress import rows_bar
 from bayesglm.glm.assemble import padded_rows
 
 BLOCK_BYTES = 2**22  # of linear predictors at once: a few copies stay in the cache
@@ -161,15 +162,13 @@ def blocks(
     progress_bar, description
         Whether a bar is shown, and what it says.
     """
-    from tqdm.auto import tqdm
-
     S, p, *trailing = drawn.coef.shape
     shape = (S, *trailing)
     coef = np.moveaxis(drawn.coef, 1, 0).reshape(p, -1)
     parameters = tuple(jnp.asarray(a, float) for a in (coef, drawn.intercept, drawn.scale))
     n, key = len(X), jax.random.key(seed)
     size = block_size(n, math.prod(shape))
-    with tqdm(total=n, desc=description, unit="row", disable=not progress_bar) as bar:
+    with rows_bar(n, description, progress_bar) as bar:
         for first in range(0, n, size):
             last = min(first + size, n)
             index = np.minimum(np.arange(first, first + size), n - 1)  # equal blocks compile once
