@@ -101,6 +101,7 @@ class PredictivePlots:
         y: Any = None,
         *,
         level: float = 0.95,
+        num_draws: int | None = None,
         responses: Any = None,
         sample_weight: Any = None,
         offset: Any = None,
@@ -117,7 +118,7 @@ class PredictivePlots:
 
         Parameters
         ----------
-        X, y, sample_weight, offset, random_state, progress_bar
+        X, y, sample_weight, offset, num_draws, random_state, progress_bar
             As in `loo_pit`.
         level
             Probability of the band, in (0, 1).
@@ -162,6 +163,7 @@ class PredictivePlots:
             X,
             y,
             level=level,
+            num_draws=num_draws,
             responses=responses,
             sample_weight=sample_weight,
             offset=offset,

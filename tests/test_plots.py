@@ -471,6 +471,20 @@ def test_population_of_a_fit_has_no_data_to_explain(population):
     )
 
 
+def test_population_points_at_responses_that_are_far_from_all_others():
+    rng = np.random.default_rng(0)
+    level = np.append(rng.normal(0.5, 0.1, 11), 40.0)
+    Y = pd.DataFrame(rng.poisson(2.0, (len(X), 12)).astype(float))
+    model = with_draws(PopulationGLM("Poisson"), X, Y, np.zeros((4, 12)), level)
+    panel = model.plot.population()[1]
+    assert panel.get_xlim()[1] < 2.0
+    (arrow,) = [
+        line for line in panel.lines if line.get_gid() == "outside" and line.get_xdata().size
+    ]
+    assert arrow.get_marker() == ">"
+    np.testing.assert_array_equal(arrow.get_ydata(), [11])
+
+
 def test_population_is_for_populations(sampled):
     with pytest.raises(ValueError, match=r"GLM has one response: use `plot.coefficients\(\)`"):
         sampled.plot.population()

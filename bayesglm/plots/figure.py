@@ -128,7 +128,7 @@ def add_key(
         Of the legend.
     """
     if not own:
-        return add_legend(ax, handles, names, loc="best")
+        return add_legend(ax, handles, names, loc="best", frameon=True, edgecolor="none")
     width = ax.figure.get_figwidth()
     return add_legend(
         ax.figure,

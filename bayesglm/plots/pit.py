@@ -18,6 +18,7 @@ def plot_pit(
     y: Any = None,
     *,
     level: float = 0.95,
+    num_draws: int | None = None,
     responses: Any = None,
     sample_weight: Any = None,
     offset: Any = None,
@@ -34,6 +35,7 @@ def plot_pit(
         y,
         sample_weight=sample_weight,
         offset=offset,
+        num_draws=num_draws,
         random_state=random_state,
         progress_bar=progress_bar,
     )

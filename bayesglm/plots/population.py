@@ -28,6 +28,7 @@ SIDE = 1.6  # width of a panel at the side
 BAR = 0.12  # thickness of the bar of colours
 TINY = 7.0  # size of the labels of rows, in points
 LARGEST_SHARE = 0.99  # of the coefficients that the colours tell apart
+FAR_OUT = 3.0  # ranges of the middle half beyond it
 OUTLIER = 1.5  # times this quantile, if any is larger
 
 
@@ -186,6 +187,7 @@ def _side(ax: Any, side: Side, classes: list) -> None:
     """Values of all responses, row by row."""
     bare(ax)
     count, groups = side.values.shape
+    limits = _limits(side.values if side.bounds is None else side.bounds)
     rows = np.arange(count)
     ax.hlines(rows, 0, 1, LIGHT, linewidth=0.4, transform=ax.get_yaxis_transform(), zorder=0)
     lines = []
@@ -194,13 +196,38 @@ def _side(ax: Any, side: Side, classes: list) -> None:
         if side.bounds is not None:
             ax.hlines(y, *side.bounds[..., i], shade, linewidth=0.8)
         lines += ax.plot(side.values[:, i], y, "o", color=shade, markersize=2.5)
+        if limits is not None:
+            _point_outside(ax, side.values[:, i], y, limits, shade)
     if groups > 1:
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
         add_legend(ax, lines, [label(name) for name in classes], **place)
+    if limits is not None:
+        ax.set_xlim(*limits)
     if np.nanmin(side.values) <= 0 <= np.nanmax(side.values):
         ax.axvline(0.0, color=GRAY, linewidth=0.6, zorder=0)
     ax.set_xlabel(side.title, fontsize=SMALL)
     ax.tick_params(axis="y", length=0, labelleft=False)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float] | None:
+    """Where to end an axis that a few responses, far out by Tukey's rule, would stretch."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return None
+    lower, upper = np.quantile(values, [0.25, 0.75])
+    fences = lower - FAR_OUT * (upper - lower), upper + FAR_OUT * (upper - lower)
+    if lower == upper or (values.min() >= fences[0] and values.max() <= fences[1]):
+        return None
+    return max(float(values.min()), fences[0]), min(float(values.max()), fences[1])
+
+
+def _point_outside(ax: Any, values: np.ndarray, y: np.ndarray, limits: Any, shade: Any) -> None:
+    """Arrows at the ends of the axis to values beyond them."""
+    for mark, end, beyond in zip(
+        "<>", limits, (values < limits[0], values > limits[1]), strict=True
+    ):
+        at = np.full(beyond.sum(), end)
+        ax.plot(at, y[beyond], mark, color=shade, markersize=3.5, clip_on=False, gid="outside")
 
 
 def _explained(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> np.ndarray | None:
