@@ -227,7 +227,8 @@ def _point_outside(ax: Any, values: np.ndarray, y: np.ndarray, limits: Any, shad
         "<>", limits, (values < limits[0], values > limits[1]), strict=True
     ):
         at = np.full(beyond.sum(), end)
-        ax.plot(at, y[beyond], mark, color=shade, markersize=3.5, clip_on=False, gid="outside")
+        style = {"color": shade, "markersize": 3.5, "clip_on": False, "in_layout": False}
+        ax.plot(at, y[beyond], mark, gid="outside", **style)
 
 
 def _explained(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> np.ndarray | None:
