@@ -266,3 +266,19 @@ def test_lbfgs_and_newton_agree_for_every_family(family, regularizer):
     unit = newtons.standard_errors_[0]
     # Both stop at a scaled gradient of 1e-9 or less: as for TOLERANCE.
     assert np.abs((quasi.coef_ - newtons.coef_) / unit).max() < 1e-6
+
+
+def test_the_last_step_of_newton_squares_the_error_without_another_evaluation():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 20)) @ np.linalg.cholesky(0.5 + 0.5 * np.eye(20)).T
+    y = rng.poisson(np.exp(X @ rng.normal(size=20) * 0.1 + 0.5))
+    model = GLM("Poisson").fit(X, y)
+    with jax.enable_x64(True):
+        coef, intercept = np.asarray(model.coef_), np.asarray(model.intercept_)
+    score = np.exp(X @ coef + intercept) - y
+    gradient = np.append(X.T @ score, score.sum()) / len(y)
+    unit = np.sqrt(np.mean(score**2))
+    found = model.solver_state_.solver_state
+    before = float(found.residual[0] / found.unit[0])
+    assert 1e-12 < before < 1e-8  # were it smaller, this test would say nothing
+    assert np.abs(gradient).max() / unit < 1e-14  # rounding of a mean of 2,000 terms

@@ -18,7 +18,7 @@ from .problems import CORRELATION
 
 DRAWS, CHAINS = 1000, 4
 ROUNDS = 3
-SAMPLERS = ("bayesglm", "numpyro", "numpyro-dense")
+SAMPLERS = ("bayesglm", "importance", "numpyro", "numpyro-dense")
 BAMBI = ("pymc", "nutpie", "numpyro")  # its backends
 
 
