@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,17 @@ import numpy as np
 SHOWN_CHAINS = 8
 
 
+def bar_class() -> Any:
+    """Class of the bars of terminals and notebooks, without its advice on missing widgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 def rows_bar(num_rows: int, what: str, shown: bool) -> Any:
     """Bar that counts rows; it appears after a second."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)
+    return bar_class()(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)
 
 
 class ChainProgress:
@@ -34,9 +41,7 @@ class ChainProgress:
         self.bar, self.divergences = None, 0
 
     def __enter__(self) -> ChainProgress:
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(
+        self.bar = bar_class()(
             total=self.total,
             desc=f"{self.num_chains} chains",
             unit="draw",
