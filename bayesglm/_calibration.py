@@ -141,7 +141,7 @@ class Calibration:
                 max_tree_depth=10,
                 checkpoint=None,
                 state=None,
-                progress=lambda total: ChainProgress(total, num_chains, progress_bar),
+                progress=lambda *counts: ChainProgress(*counts, num_chains, progress_bar),
             )
             drawn = posterior.draw(posteriors, method, options)
             if not drawn.complete:

@@ -28,16 +28,17 @@ class ChainProgress:
 
     Parameters
     ----------
-    total
-        Transitions of each chain.
+    num_warmup, num_samples
+        Transitions of each chain that are forgotten, and that are kept.
     num_chains
         Number of chains.
     shown
         Whether there is a bar at all.
     """
 
-    def __init__(self, total: int, num_chains: int, shown: bool):
-        self.total, self.num_chains, self.shown = total, num_chains, shown
+    def __init__(self, num_warmup: int, num_samples: int, num_chains: int, shown: bool):
+        self.num_warmup, self.total = num_warmup, num_warmup + num_samples
+        self.num_chains, self.shown = num_chains, shown
         self.bar, self.divergences = None, 0
 
     def __enter__(self) -> ChainProgress:
@@ -54,12 +55,15 @@ class ChainProgress:
 
     def show(self, done: int, piece: Any) -> None:
         """Move the bar to ``done`` transitions, of which ``piece`` are the last."""
-        self.divergences = self.divergences + piece.diverging.sum(axis=(0, 2))
+        forgotten = max(0, self.num_warmup - (done - len(piece.diverging)))
+        self.divergences = self.divergences + piece.diverging[forgotten:].sum(axis=(0, 2))
         step = np.median(piece.step_size[-1], axis=-1)
         if self.num_chains <= SHOWN_CHAINS:
             text = lambda values, form: " ".join(format(v, form) for v in values)
             note = f"step {text(step, '.2g')} | diverging {text(self.divergences, 'd')}"
         else:
             note = f"step {np.median(step):.2g} | diverging {self.divergences.sum()}"
+        if done <= self.num_warmup:
+            note = note.split(" | ")[0] + " | warm-up"
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(done - self.bar.n)

@@ -127,7 +127,7 @@ class Sampling:
             max_tree_depth,
             checkpoint,
             None if continue_from is None else posterior.read_state(continue_from),
-            lambda total: ChainProgress(total, num_chains, progress_bar),
+            lambda *counts: ChainProgress(*counts, num_chains, progress_bar),
         )
         with jax.enable_x64(True), exhaustion_as_memory_error():
             data, target = self._build_posterior(X, y, sample_weight, offset, scale_prior)

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import bayesglm
 from bayesglm import GLM, ClassifierGLM, PopulationGLM
+from bayesglm._progress import ChainProgress
 from bayesglm.inference import nuts
 
 SETTINGS = {"num_samples": 150, "num_chains": 2, "random_state": 3, "progress_bar": False}
@@ -283,3 +285,11 @@ np.save({str(tmp_path / "draws.npy")!r}, np.asarray(tree["posterior"]["coef"]))
     model = GLM("Poisson", regularizer="Ridge", regularizer_strength=0.05)
     whole = model.sample(*data, **settings)
     assert np.array_equal(np.load(tmp_path / "draws.npy"), coef_of(whole))
+
+
+def test_the_bar_counts_divergences_after_warm_up_alone():
+    piece = SimpleNamespace(diverging=np.ones((100, 2, 1), bool), step_size=np.ones((100, 2, 1)))
+    with ChainProgress(150, 150, 2, shown=False) as bar:
+        for done, expected in [(100, 0), (200, 50), (300, 150)]:
+            bar.show(done, piece)
+            np.testing.assert_array_equal(bar.divergences, [expected, expected])

@@ -35,7 +35,8 @@ class Options:
     state
         State of an earlier run to go on from, or None.
     progress
-        Called with a description and a number of steps; returns an object with ``update``.
+        Called with the transitions of a chain that are forgotten and that are kept; returns a
+        context manager with ``show``.
     """
 
     num_samples: int

@@ -74,7 +74,7 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
         text = repr((settings, options.seed, options.num_chains, _digest(posterior)))
         checkpoint = Checkpoint(options.checkpoint, text, structure)
     skipped = settings.num_warmup * (options.state is None)
-    with options.progress(skipped + options.num_samples) as bar:
+    with options.progress(skipped, options.num_samples) as bar:
         result = chains.run(
             white,
             keys,
