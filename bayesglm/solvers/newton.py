@@ -183,10 +183,10 @@ def minimize(
     return _with_last_step(problem, found)
 
 
-def _distance(precision: Any, decrease: Any) -> Any:
-    """Length of Newton's step in standard deviations of a mean score's units, shape (K,)."""
+def _nearly_there(precision: Any, decrease: Any, unit: Any) -> Any:
+    """Whether Newton's step, in standard deviations of a mean score's unit, is short; (K,)."""
     curvature = jnp.max(jnp.diagonal(precision, axis1=-2, axis2=-1), axis=-1)
-    return jnp.sqrt(jnp.abs(decrease) * curvature)
+    return jnp.sqrt(jnp.abs(decrease) * curvature) <= QUADRATIC * unit
 
 
 def _with_last_step(problem: AbstractProblem, state: NewtonState) -> NewtonState:
@@ -197,7 +197,7 @@ def _with_last_step(problem: AbstractProblem, state: NewtonState) -> NewtonState
     """
     if not problem.traits.smooth:
         return state
-    near = _distance(state.precision, state.decrease) <= QUADRATIC * state.unit
+    near = _nearly_there(state.precision, state.decrease, state.unit)
     last = (state.converged & near & (state.limit > 0))[:, None]
     return eqx.tree_at(
         lambda s: s.theta, state, state.theta + jnp.where(last, state.direction, 0.0)
@@ -218,7 +218,7 @@ def _propose(problem, theta, found, first_unit, tol):
         direction, _ = positive_solve(precision, -gradient)
         decrease = jnp.sum(gradient * direction, axis=-1)
         residual = jnp.max(jnp.abs(gradient), axis=-1)
-        near = _distance(precision, decrease) <= QUADRATIC * unit
+        near = _nearly_there(precision, decrease, unit)
         threshold = jnp.where(near, jnp.maximum(QUADRATIC * unit, threshold), threshold)
     else:
         model = ProximalModel(problem, theta, gradient, precision)
