@@ -23,7 +23,14 @@ from estimator_kinds import (
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
-from bayesglm import GLM, ClassifierGLM, ConvergenceWarning, NotFittedError, PopulationGLM
+from bayesglm import (
+    GLM,
+    ClassifierGLM,
+    ClassifierPopulationGLM,
+    ConvergenceWarning,
+    NotFittedError,
+    PopulationGLM,
+)
 from bayesglm.observation_models import NegativeBinomialObservations
 from bayesglm.regularizer import ElasticNet, GroupLasso, Lasso, Ridge, UnRegularized
 
@@ -328,3 +335,15 @@ def test_unfinished_fit_is_a_warning_that_helps():
     assert bool(model.solver_state_.stats.reached_max_steps)
     with pytest.warns(ConvergenceWarning, match=r"for responses \[0, 1, 2\]"):
         PopulationGLM(solver_kwargs={"maxiter": 1}).fit(X, COUNTS)
+
+
+def test_a_population_of_classes_need_not_have_as_many_responses_as_classes():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(0, 3, (60, 2))
+    model = ClassifierPopulationGLM(3).fit(X, y)
+    assert model.coef_.shape == (2, 2, 3)
+    for k in range(2):
+        alone = ClassifierGLM(3).fit(X, y[:, k])
+        # Two fits stop within 1e-8 of the same optimum; attributes are single precision.
+        np.testing.assert_allclose(model.coef_[:, k], alone.coef_, atol=1e-6)
+        assert model.dof_resid_[k] == alone.dof_resid_[0] == 60 - 2 * 3

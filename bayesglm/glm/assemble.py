@@ -14,7 +14,7 @@ import numpy as np
 from bayesglm import regularizer as regularizers
 from bayesglm.glm.likelihood import Likelihood, Standardization, block_rows
 from bayesglm.glm.loss import Loss, StandardizedPenalty
-from bayesglm.glm.params import GLMParams
+from bayesglm.glm.params import GLMParams, pack
 from bayesglm.glm.rows import HostArrays, Rows, StreamedRows
 from bayesglm.glm.validation import Data
 
@@ -95,8 +95,7 @@ class Assembled:
     @property
     def prior_dof(self) -> np.ndarray:
         """Rows less coefficients, shape (K,): what a dispersion is estimated with under a prior."""
-        movable = self.loss.movable
-        return self.num_rows - np.asarray(movable.coef.sum(axis=0) + movable.intercept)
+        return self.num_rows - np.asarray(pack(self.loss.movable)).sum(axis=1)
 
 
 def bucket(count: int) -> int:
