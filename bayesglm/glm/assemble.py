@@ -97,6 +97,13 @@ class Assembled:
         """Rows less coefficients, shape (K,): what a dispersion is estimated with under a prior."""
         return self.num_rows - np.asarray(pack(self.loss.movable)).sum(axis=1)
 
+    @property
+    def outnumbered(self) -> np.ndarray:
+        """Responses (K,) with a parameter for every row, under a prior of its own scale."""
+        if not self.penalty.penalty.depends_on_rows:
+            return np.zeros(len(self.num_rows), bool)
+        return self.prior_dof <= 0
+
 
 def bucket(count: int) -> int:
     """Round up to at most an eighth more, so that nearly equal sizes share a program."""

@@ -310,8 +310,8 @@ def residual_dof_and_scale(
     dof = identification.residual_dof(choices, data, fit.params, model.penalty.penalty)
     scale = scale_at(model, fit.params, data.num_rows, dof)
     estimator = model.loss.likelihood.observations.scale_estimator
-    undecided = model.prior_dof <= 0
-    if estimator == "moments" and model.penalty.penalty.depends_on_rows and np.any(undecided):
+    undecided = model.outnumbered
+    if estimator == "moments" and undecided.any():
         effective = _effective_dof(model, model.host.to_standard(fit.params))
         dof = np.where(undecided, effective, dof)
         scale = np.where(undecided, model.loss.likelihood.scale, scale)

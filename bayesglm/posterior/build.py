@@ -127,8 +127,8 @@ def log_posterior(
     elif not prior.has_mode:
         around = laplace.separately(density, start)
     # With a coefficient for every row, the joint density is largest where the fit is perfect.
-    fits_perfectly = model.penalty.penalty.depends_on_rows and np.any(model.prior_dof <= 0)
-    at_mode = exact or not prior.smooth or (fits_perfectly and scale_prior is not None)
+    fits_perfectly = scale_prior is not None and model.outnumbered.any()
+    at_mode = exact or not prior.smooth or fits_perfectly
     return Posterior(density, start, at_mode, np.arange(len(start)), around, model.source)
 
 
