@@ -139,13 +139,13 @@ def to_rows(data: Data, y: np.ndarray) -> tuple[Rows | StreamedRows, HostArrays 
         return StreamedRows.of(source, block), source
     length = padded_rows(n) if n <= block else block * bucket(-(-n // block))
     pad = partial(_padded, length=length)
-    offset = None if offset is None else pad(offset)
-    block = min(block, length)
-    return Rows(pad(X), pad(y), pad(weight, fill=0.0), offset, np.asarray(n), block), None
+    padded = pad(X), pad(y), pad(weight, fill=0.0), None if offset is None else pad(offset)
+    on_device = jax.device_put(padded, may_alias=True)
+    return Rows(*on_device, np.asarray(n), min(block, length)), None
 
 
-def _padded(array: np.ndarray, length: int, fill: float | None = None) -> jax.Array:
-    """Array of ``length`` rows on the device; padding repeats the last row or holds ``fill``."""
+def _padded(array: np.ndarray, length: int, fill: float | None = None) -> np.ndarray:
+    """Array of ``length`` rows, aligned; padding repeats the last row or holds ``fill``."""
     shape = (length, *array.shape[1:])
     size = int(np.prod(shape)) * array.dtype.itemsize
     buffer = np.empty(size + ALIGNMENT, np.uint8)
@@ -153,7 +153,7 @@ def _padded(array: np.ndarray, length: int, fill: float | None = None) -> jax.Ar
     padded = buffer[start : start + size].view(array.dtype).reshape(shape)
     padded[: len(array)] = array
     padded[len(array) :] = array[-1] if fill is None else fill
-    return jax.device_put(padded, may_alias=True)
+    return padded
 
 
 @partial(jax.jit, static_argnames="centered")
@@ -163,13 +163,12 @@ def column_moments(rows: Rows | StreamedRows, centered: bool) -> tuple[Any, Any]
     Sums are taken around the mean of the first rows, so that a large common offset costs no
     digits. Without centring, the mean is zero and the scale the root mean square.
     """
-    row_weight = lambda block: jnp.mean(block.weight, axis=1)[:, None]
     shift = _typical_row(rows) if centered else jnp.zeros(rows.num_features)
 
     def of_block(block):
-        weight = row_weight(block)
-        deviation = jnp.where(weight > 0, block.X.astype(float) - shift, 0.0)
-        return jnp.sum(weight * deviation, axis=0), jnp.sum(weight * deviation**2, axis=0)
+        weight = jnp.mean(block.weight, axis=1)
+        deviation = jnp.where(weight[:, None] > 0, block.X.astype(float) - shift, 0.0)
+        return weight @ deviation, weight @ deviation**2
 
     first_moment, second_moment = rows.sum(of_block)
     if not centered:

@@ -44,6 +44,12 @@ def impossible_means(observations: Any, mean: Any) -> Any:
     return (abs(mean) == np.inf) | (mean < low) | (mean > high)
 
 
+def always_possible(observations: Any, link: Any) -> bool:
+    """Whether a link gives means only that the observation model can have."""
+    low, high = observations.mean_range
+    return bool(low <= link.mean_range[0] and link.mean_range[1] <= high)
+
+
 def means_out_of_reach(
     observations: Any, link: Any, eta: np.ndarray, typical: np.ndarray, converged: np.ndarray
 ) -> np.ndarray:
@@ -62,11 +68,9 @@ def means_out_of_reach(
 
     Returns
     -------
-    Booleans (n, K), all false for links that give possible means only.
+    Booleans (n, K).
     """
     low, high = observations.mean_range
-    if low <= link.mean_range[0] and link.mean_range[1] <= high:
-        return np.zeros(eta.shape, bool)
     mean = np.asarray(link(eta))
     room = np.minimum(mean - low, high - mean)  # infinite without ends, NaN outside of the link's
     return ~np.isfinite(mean) | ~(room >= np.where(converged, -AT_END, AT_END) * typical)

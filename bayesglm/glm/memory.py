@@ -13,6 +13,7 @@ import jax
 
 SHARE = 0.8  # of the memory that is free: the rest is for whatever else is computed
 LARGEST_CURVATURE = 2**26  # numbers in the curvatures of all responses, half a gigabyte
+UNASKED_BYTES = 2**26  # that any machine has left: no question is asked for so few
 CURVATURE_COPIES = 8  # held at once: 7 measured for Newton, 8 for its proximal kind
 
 
@@ -43,6 +44,8 @@ def refuse_too_large(needed: float, what: str, remedy: str) -> None:
     what, remedy
         What they are, and what to do instead.
     """
+    if needed <= UNASKED_BYTES:
+        return
     free = free_bytes()
     if needed > SHARE * free:
         raise MemoryError(

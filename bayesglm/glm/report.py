@@ -111,7 +111,7 @@ def refuse_impossible_fit(choices: Any, data: Data, fit: Fit) -> None:
         If some of several have none.
     """
     observations, link = choices.observations, choices.link
-    if observations.event_ndim:
+    if observations.event_ndim or domain.always_possible(observations, link):
         return
     coef = fit.params.coef
     if choices.feature_mask is not None:
