@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from bayesglm import links, observation_models
+from bayesglm._compiled import compiled
 
 __all__ = ["difference_of_gammas", "regress_filter", "simulate_recurrent"]
 
@@ -153,7 +153,7 @@ def simulate_recurrent(
         return jnp.asarray(activity), jnp.asarray(rates)
 
 
-@eqx.filter_jit
+@compiled
 def _simulate(
     key: Array, arrays: dict[str, Array], scale: Array, model: Any, link: links.InverseLink
 ) -> tuple[Array, Array]:

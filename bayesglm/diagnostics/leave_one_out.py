@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 
+from bayesglm._compiled import compiled
 from bayesglm.diagnostics import convergence, pareto
 from bayesglm.posterior.blocks import Cells, Drawn, block_size, blocks
 
@@ -184,7 +184,7 @@ def stored(drawn: Drawn, rows: Rows, **how: Any) -> np.ndarray:
     return values
 
 
-@jax.jit
+@compiled
 def _log_predictive(log_likelihood, log_weight):
     """Log predictive densities without the response and with it, both (N,)."""
     without = logsumexp(log_weight + log_likelihood, axis=1) - logsumexp(log_weight, axis=1)

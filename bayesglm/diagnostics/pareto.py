@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
+
 SHORTEST_TAIL = 5
 PRIOR_SHAPE, PRIOR_SIZE = 0.5, 10  # of k: as if so many ratios had shown it
 NEGLIGIBLE = 10 * float(np.finfo(float).eps)  # weight of a grid point
@@ -100,7 +102,7 @@ def smooth(log_ratio: Any, length: int) -> tuple[np.ndarray, np.ndarray]:
     return log_weight, np.where(equal, 0.0, k)
 
 
-@jax.jit
+@compiled
 def _smoothed_tail(ordered):
     """Smoothed log ratios (N, M) and k (N,), from sorted ones (N, M + 1), the first a cutoff."""
     cutoff, tail = jnp.exp(ordered[:, :1]), ordered[:, 1:]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import regularizer as regularizers
+from bayesglm._compiled import compiled
 from bayesglm.glm.likelihood import Likelihood, Standardization, block_rows
 from bayesglm.glm.loss import Loss, StandardizedPenalty
 from bayesglm.glm.params import GLMParams, pack
@@ -95,7 +96,7 @@ class Assembled:
     @property
     def prior_dof(self) -> np.ndarray:
         """Rows less coefficients, shape (K,): what a dispersion is estimated with under a prior."""
-        return self.num_rows - np.asarray(pack(self.loss.movable)).sum(axis=1)
+        return self.num_rows - pack(self.loss.movable, np).sum(axis=1)
 
     @property
     def outnumbered(self) -> np.ndarray:
@@ -156,7 +157,7 @@ def _padded(array: np.ndarray, length: int, fill: float | None = None) -> np.nda
     return padded
 
 
-@partial(jax.jit, static_argnames="centered")
+@compiled
 def column_moments(rows: Rows | StreamedRows, centered: bool) -> tuple[Any, Any]:
     """Weighted mean and standard deviation of each column, shape (p,), in one pass.
 
@@ -185,7 +186,7 @@ def _typical_row(rows: Rows | StreamedRows) -> Any:
     return weight @ X / jnp.maximum(weight.sum(), jnp.finfo(float).tiny)
 
 
-@partial(jax.jit, static_argnames="fit_intercept")
+@compiled
 def _coordinates(rows: Rows | StreamedRows, fit_intercept: bool) -> tuple[Any, Any]:
     center, scale = column_moments(rows, centered=fit_intercept)
     return center, jnp.where(is_constant(center, scale), 1.0, scale)

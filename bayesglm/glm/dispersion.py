@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
 from bayesglm.glm.params import GLMParams
 from bayesglm.solvers import curvature
@@ -20,7 +20,7 @@ LARGEST_MOVE = 2.0
 SMALLEST_DOF = 1e-3  # on the way to the dispersion; there it is more than one
 
 
-@eqx.filter_jit
+@compiled
 def pearson_mean(
     likelihood: Likelihood, standardization: Standardization, params: GLMParams, rows: Rows
 ) -> Any:
@@ -36,7 +36,7 @@ def pearson_mean(
     return rows.sum(of_block)
 
 
-@eqx.filter_jit
+@compiled
 def maximum_likelihood(
     likelihood: Likelihood,
     standardization: Standardization,
@@ -90,7 +90,7 @@ def undecided(pearson: Any, scale: Any, effective_dof: np.ndarray) -> Any:
     return (pearson + scale) / effective_dof
 
 
-@eqx.filter_jit
+@compiled
 def effective_parameters(problem: AbstractProblem, params: GLMParams) -> Any:
     r"""Trace of :math:`F(F+P)^{-1}`, shape (K,); beside a kink, coefficients that are not zero.
 

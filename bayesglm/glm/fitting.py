@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm.glm import dispersion, identification, initialize, memory
 from bayesglm.glm.assemble import Assembled, Choices, assemble
 from bayesglm.glm.likelihood import row_sums
@@ -277,7 +278,7 @@ class Verdict(eqx.Module):
     precision: None = None
 
 
-@eqx.filter_jit
+@compiled
 def _inspect_gradient(problem: GLMProblem, params: GLMParams, tolerance: Any) -> Verdict:
     """Gradient or KKT residual, without any curvature."""
     theta, free = problem.pack(params), problem.free
@@ -294,7 +295,7 @@ def _inspect_gradient(problem: GLMProblem, params: GLMParams, tolerance: Any) ->
     return Verdict(residual, jnp.maximum(tolerance * at.unit, at.noise), at.unit)
 
 
-@eqx.filter_jit
+@compiled
 def _inspect(problem: GLMProblem, params: GLMParams, tolerance: Any) -> newton.NewtonState:
     return newton.minimize(problem, problem.pack(params), tol=tolerance, max_steps=0)
 
@@ -357,7 +358,7 @@ def posterior_precision(model: Assembled, fit: Fit) -> np.ndarray:
     return np.asarray(_precision(problem, model.host.to_standard(fit.params)))
 
 
-@eqx.filter_jit
+@compiled
 def _precision(problem: GLMProblem, params: GLMParams) -> Any:
     theta = problem.pack(params)
     sums = row_sums(

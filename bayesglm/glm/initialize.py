@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
+from bayesglm._compiled import compiled, is_large
 from bayesglm._warnings import warn_user
 from bayesglm.exceptions import DataWarning
 from bayesglm.glm.assemble import Assembled, Choices
@@ -125,15 +125,19 @@ def has_intercept_prior(regularizer: Any) -> bool:
 
 
 def first_step(model: Assembled, params: GLMParams, mean_response: np.ndarray) -> GLMParams:
-    """Coefficients after one step of Fisher scoring from the data, where that is possible."""
+    """Coefficients after one step of Fisher scoring from the data, where that is possible.
+
+    It saves a pass or two over the data, and is a program of its own: few data go without.
+    """
     loss, penalty = model.loss, model.penalty.penalty
     possible = not loss.likelihood.observations.event_ndim and penalty.smooth
-    if not possible or type(loss.likelihood.link) is links.Custom:
+    many = model.source is not None or is_large(model.rows)
+    if not (possible and many) or type(loss.likelihood.link) is links.Custom:
         return params
     problem = loss.problem(model.penalty, params, model.rows)
     return _first_step(problem, params, mean_response)
 
 
-@eqx.filter_jit
+@compiled
 def _first_step(problem: GLMProblem, params: GLMParams, mean_response: Any) -> GLMParams:
     return problem.start_from_data(params, mean_response)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
+from bayesglm._compiled import compiled
 from bayesglm.glm.assemble import padded_rows
 
 CHUNK_ROWS = 65536
@@ -37,17 +37,17 @@ def by_rows(function: Any, *arrays: np.ndarray) -> np.ndarray:
     return np.asarray(function(*padded))[:n]
 
 
-@eqx.filter_jit
+@compiled
 def _mean(observations, link, eta):
     return observations.mean(eta, link)
 
 
-@eqx.filter_jit
+@compiled
 def _log_density(observations, link, scale, y, eta):
     return observations.log_density(y, eta, link, scale)
 
 
-@eqx.filter_jit
+@compiled
 def _deviance(observations, scale, y, mean):
     return observations.unit_deviance(y, mean, scale)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm.inference import nuts
 from bayesglm.inference.checkpoint import Checkpoint
 from bayesglm.inference.target import AbstractTarget
@@ -36,11 +37,12 @@ class Run:
 
 def random_keys(seed: int, num_chains: int, problems: Any) -> Any:
     """Random keys (chains, problems, 2): none depends on how many chains or problems there are."""
-    return _random_keys(jax.random.PRNGKey(seed), np.arange(num_chains), problems)
+    return np.asarray(_random_keys(np.asarray(seed), np.arange(num_chains), problems))
 
 
-@jax.jit
-def _random_keys(root: Any, chains: Any, problems: Any) -> Any:
+@compiled
+def _random_keys(seed: Any, chains: Any, problems: Any) -> Any:
+    root = jax.random.PRNGKey(seed)
     one = lambda chain, problem: jax.random.fold_in(jax.random.fold_in(root, chain), problem)
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(chains, problems)
 

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm.inference.target import AbstractTarget, Whitened
 from bayesglm.solvers import composite, newton
 
@@ -84,7 +85,7 @@ class _Problem(composite.AbstractProblem):
         return composite.Traits(smooth=True, separable=True, coupled=False)
 
 
-@eqx.filter_jit
+@compiled
 def approximate(target: AbstractTarget, start: Any, *, find_mode: bool = True) -> Gaussian:
     """Approximate every problem by a normal distribution.
 
@@ -104,7 +105,7 @@ def approximate(target: AbstractTarget, start: Any, *, find_mode: bool = True) -
     return Gaussian(found.theta, inverse_root(found.precision))
 
 
-@eqx.filter_jit
+@compiled
 def separately(target: AbstractTarget, start: Any) -> Gaussian:
     """Independent normal distributions about ``start``, each as wide as the curvature there.
 

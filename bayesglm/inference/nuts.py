@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._compiled import compiled
 from bayesglm.inference.target import AbstractTarget, potential
 
 LONGEST_PIECE = 100  # transitions between two looks from outside
@@ -125,7 +126,7 @@ def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
     return place(keys, jnp.asarray(radius), D, settings)
 
 
-@eqx.filter_jit
+@compiled
 def place(keys: Any, radius: Any, D: int, settings: Settings) -> Any:
     """States at normal positions with these standard deviations, shape (chains, B).
 
@@ -153,7 +154,7 @@ def structure(keys: Any, D: int, settings: Settings) -> Any:
     return jax.tree.structure(jax.eval_shape(lambda k, r: place(k, r, D, settings), keys, radius))
 
 
-@eqx.filter_jit
+@compiled
 def advance(
     target: AbstractTarget, state: Any, count: Any, settings: Settings
 ) -> tuple[Any, Transitions]:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from bayesglm._compiled import compiled
 from bayesglm.inference.target import AbstractTarget
 
 LARGEST_FULL_RANK = 200  # parameters, beyond which the covariance has a factor structure
@@ -62,7 +63,7 @@ def spread(target: AbstractTarget, start: Any, key: Any) -> Any:
     return 1.0 / jnp.sqrt(jnp.maximum(diagonal, 0.01 * typical))
 
 
-@eqx.filter_jit
+@compiled
 def fit(target: AbstractTarget, start: Any, key: Any, count: int) -> Approximation:
     """Fit NumPyro's guide, of full rank where that is affordable, and draw from it.
 

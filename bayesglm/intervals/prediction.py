@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from bayesglm._compiled import compiled
 from bayesglm.glm import scoring
 from bayesglm.posterior.distributions import DISTRIBUTIONS, draw_responses, setting_of_rows
 
@@ -74,7 +74,7 @@ def eta_std(X: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 0.0))
 
 
-@eqx.filter_jit
+@compiled
 def _slope(observations, link, eta):
     return jax.jvp(lambda e: observations.mean(e, link), (eta,), (jnp.ones_like(eta),))[1]
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from scipy import stats
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.assemble import standardize
 from bayesglm.glm.likelihood import row_sums
 from bayesglm.glm.problem import GLMProblem
@@ -115,7 +116,7 @@ def _bounds(
     return estimate[each, parameter] + sign * spread * np.asarray(distance)
 
 
-@eqx.filter_jit
+@compiled
 def _search(
     problem: GLMProblem, theta: Any, toward: Any, factor: Any, quantile: Any
 ) -> tuple[Any, Any]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.assemble import bucket
 from bayesglm.glm.likelihood import design_block, weigh_cells, weighted_grams
 from bayesglm.glm.params import GLMParams
@@ -124,7 +124,7 @@ def _correction(kind: str, fitted: FittedData, num_groups: np.ndarray | None) ->
     return num_groups / np.where(num_groups > 1, num_groups - 1, np.nan) * (num_rows - 1) / few
 
 
-@eqx.filter_jit
+@compiled
 def _bread(problem: GLMProblem, params: GLMParams) -> tuple[Any, Any]:
     """Hessian (K, D, D), NaN for held parameters, and gradient (K, D) of the objective."""
     likelihood = problem.likelihood
@@ -147,7 +147,7 @@ def _bread(problem: GLMProblem, params: GLMParams) -> tuple[Any, Any]:
     return restrict(hessian, free, jnp.nan), jnp.where(free, gradient, 0.0)
 
 
-@eqx.filter_jit
+@compiled
 def _information(problem: GLMProblem, params: GLMParams) -> Any:
     """Return expected information plus curvature of the penalty, as `_bread`."""
     likelihood = problem.likelihood
@@ -178,7 +178,7 @@ def _derivatives(likelihood, y, eta):
     return jax.jvp(first, (eta,), (ones,))
 
 
-@eqx.filter_jit
+@compiled
 def _meat(problem: GLMProblem, params: GLMParams, leverage: Any, power: int) -> Any:
     """Weighted mean of the outer products of scores, shape (K, D, D)."""
     likelihood = problem.likelihood
@@ -199,7 +199,7 @@ def _meat(problem: GLMProblem, params: GLMParams, leverage: Any, power: int) -> 
     return problem.information(problem.rows.sum(of_block))
 
 
-@eqx.filter_jit
+@compiled
 def _score_factors(problem: GLMProblem, params: GLMParams) -> Any:
     """Weighted derivative of the kernel in the linear predictor of every cell, (K, n, C or 1)."""
     likelihood, rows = problem.likelihood, problem.rows
@@ -216,7 +216,7 @@ def _score_factors(problem: GLMProblem, params: GLMParams) -> Any:
     return jnp.moveaxis(blocks.reshape(rows.X.shape[0], K, -1), 0, 1)
 
 
-@eqx.filter_jit
+@compiled
 def _cluster_meat(problem: GLMProblem, factors: Any, codes: Any, num_groups: int) -> Any:
     """Sum over groups of outer products of their scores, shape (K, D, D)."""
     rows, width = problem.rows, problem.free.shape[1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm._warnings import warn_user
 from bayesglm.exceptions import DataWarning
 from bayesglm.glm.assemble import Assembled
@@ -108,7 +108,7 @@ def _draw_intercept(part: Any, given: Any, rng: np.random.Generator, coef: np.nd
     return drawn.reshape(count, *shape)
 
 
-@eqx.filter_jit
+@compiled
 def _drawn(observations, link, key, eta, scale):
     """Responses and whether their means are possible, for linear predictors (B, n, K[, C])."""
     mean = observations.mean(eta, link)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm._progress import rows_bar
 from bayesglm.glm.assemble import padded_rows
 
@@ -117,7 +118,7 @@ class Cells(eqx.Module):
         return jax.vmap(one, in_axes=(0, 1, 0), out_axes=1)(keys, self.mean, self.scale)
 
 
-@eqx.filter_jit
+@compiled
 def _measured(measure, shape, observations, link, parameters, rows, key):
     coef, intercept, scale = parameters
     X, offset, y, weight = rows

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.likelihood import weigh_cells
 from bayesglm.glm.log_posterior import LogPosterior
 from bayesglm.glm.params import GLMParams
@@ -163,7 +164,7 @@ def place(density: DataSets, theta: np.ndarray) -> tuple[Any, Any, Any, dict[str
     return jax.tree.map(lambda a: a.reshape(chains, count, -1, *a.shape[2:]), placed)
 
 
-@eqx.filter_jit
+@compiled
 def log_likelihood(density: DataSets, params: GLMParams, scale: Any) -> Any:
     """Log-likelihood of each data set at R sets of parameters, shape (R, S).
 

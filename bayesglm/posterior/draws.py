@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.log_posterior import LogPosterior
 
 
@@ -80,7 +80,7 @@ class Draws:
     state: Any = field(default=None, repr=False)
 
 
-@eqx.filter_jit
+@compiled
 def _placed(density: LogPosterior, theta: Any) -> tuple[Any, Any, Any, Any]:
     def one(theta):
         position = density.position(theta)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm.glm.log_posterior import LogPosterior
 
 GRID = 401  # values of the log dispersion
@@ -33,7 +34,7 @@ def applies(density: LogPosterior) -> bool:
     return gaussian and likelihood.link.__name__ == "identity" and prior.normal
 
 
-@eqx.filter_jit
+@compiled
 def _quadratic(density: LogPosterior, start: Any) -> tuple[Any, Any, Any, Any]:
     """Precisions A, B and slopes a, b of ``A / phi + B`` at ``start``, per response."""
     main = density.num_main
@@ -91,7 +92,7 @@ def _conditional(density: LogPosterior, start: Any) -> Conditional:
     return Conditional(np.clip(share, 0.0, 1.0), slope(a), slope(b), back, middle)
 
 
-@eqx.filter_jit
+@compiled
 def _log_marginal(
     density: LogPosterior, conditional: Conditional, start: Any, log_scale: Any
 ) -> Any:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
+
 
 @runtime_checkable
 class SolverProtocol(Protocol):
@@ -210,12 +212,12 @@ class AbstractSolver(eqx.Module):
         return jax.tree.map(lambda _: jnp.ones(()), params)
 
 
-@eqx.filter_jit
+@compiled
 def _jitted_step(solver, params, state, args):
     return solver.step(params, state, *args)
 
 
-@eqx.filter_jit
+@compiled
 def _jitted_run(solver, params, args):
     return solver.iterate(params, *args)
 
