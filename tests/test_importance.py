@@ -2,10 +2,12 @@
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy import integrate, stats
 
-from bayesglm.inference.importance import Proposal, _nearly_chi_square
+from bayesglm import PopulationGLM
+from bayesglm.inference.importance import Proposal, _nearly_chi_square, efficiency
 
 
 @pytest.mark.parametrize("dof", [20.0, 420.0])
@@ -43,3 +45,23 @@ def test_weighted_proposals_are_multivariate_t(dof):
     assert np.all(np.abs(share - levels) < 4.5 * error)
     # Each direction alike: the mean's error is one over the root of the count.
     assert np.all(np.abs((weight[:, None] * z).mean(axis=0)) < 4.5 * z.std(axis=0) / count**0.5)
+
+
+@pytest.mark.filterwarnings("ignore::bayesglm.exceptions.SamplingWarning")  # of so few draws
+def test_a_response_is_drawn_alike_whatever_its_neighbours_need():
+    """One whose proposals have to be adapted does not touch one whose need not be."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    Y = np.stack([rng.poisson(np.exp(2 + 0.3 * X[:, 0])), rng.random(60) < 0.03], axis=1)
+    settings = {"method": "importance", "num_samples": 50, "random_state": 1, "progress_bar": False}
+
+    def coef(y):
+        model = PopulationGLM("Poisson", regularizer=dist.Normal(0.0, 3.0))
+        return np.asarray(model.sample(X, y, **settings)["posterior"]["coef"])
+
+    np.testing.assert_allclose(coef(Y.astype(float))[..., :1], coef(Y[:, :1]), rtol=1e-10)
+
+
+def test_efficiency_is_the_share_of_effective_draws():
+    log_ratio = np.log([[1.0, 1.0], [1.0, 3.0]]) + 800.0  # which overflow without care
+    np.testing.assert_allclose(efficiency(log_ratio), [1.0, 16 / 20])

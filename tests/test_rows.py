@@ -45,9 +45,10 @@ def test_streamed_rows_give_the_same_fit(name, streamed):
     in_memory = CASES[name]()
     streamed()
     from_host = CASES[name]()
-    # The same sums in another order: rounding.
+    # The same sums in another order: rounding. Curvature is that before Newton's last step, which
+    # is of at most 1e-8 and need not begin at the same place.
     np.testing.assert_allclose(from_host._coef, in_memory._coef, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(from_host._covariance, in_memory._covariance, rtol=1e-9)
+    np.testing.assert_allclose(from_host._covariance, in_memory._covariance, rtol=1e-7)
     gc.collect()
     assert not rows._HOSTED, "data are kept after the fit"
 

@@ -271,7 +271,7 @@ def test_lbfgs_and_newton_agree_for_every_family(family, regularizer):
 def test_the_last_step_of_newton_squares_the_error_without_another_evaluation():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 20)) @ np.linalg.cholesky(0.5 + 0.5 * np.eye(20)).T
-    y = rng.poisson(np.exp(X @ rng.normal(size=20) * 0.1 + 0.5))
+    y = rng.poisson(np.exp(X @ rng.normal(size=20) * 0.15 + 0.5))
     model = GLM("Poisson").fit(X, y)
     with jax.enable_x64(True):
         coef, intercept = np.asarray(model.coef_), np.asarray(model.intercept_)

@@ -23,6 +23,7 @@ HEAVY = {"jax", "numpyro", "arviz", "arviz_base", "arviz_stats", "sklearn", "pan
 RANKS = {
     "bayesglm": 0,  # the lazy namespace
     "bayesglm._archive": 0,
+    "bayesglm._compiled": 0,
     "bayesglm._archive_reader": 0.5,
     "bayesglm._special": 0,
     "bayesglm._parameters": 0,

@@ -127,12 +127,14 @@ def has_intercept_prior(regularizer: Any) -> bool:
 def first_step(model: Assembled, params: GLMParams, mean_response: np.ndarray) -> GLMParams:
     """Coefficients after one step of Fisher scoring from the data, where that is possible.
 
-    It saves a pass or two over the data, and is a program of its own: few data go without.
+    It saves a pass or two over the data, and is a program of its own: few data go without, unless
+    there is an offset, of which a model without features knows nothing.
     """
     loss, penalty = model.loss, model.penalty.penalty
     possible = not loss.likelihood.observations.event_ndim and penalty.smooth
-    many = model.source is not None or is_large(model.rows)
-    if not (possible and many) or type(loss.likelihood.link) is links.Custom:
+    streamed = model.source is not None
+    worthwhile = streamed or model.rows.offset is not None or is_large(model.rows)
+    if not (possible and worthwhile) or type(loss.likelihood.link) is links.Custom:
         return params
     problem = loss.problem(model.penalty, params, model.rows)
     return _first_step(problem, params, mean_response)

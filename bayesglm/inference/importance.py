@@ -66,6 +66,14 @@ class Proposal(eqx.Module):
         volume = jnp.linalg.slogdet(self.factor)[1]
         return self.center + jnp.einsum("bij,sbj->sbi", self.factor, z), density - volume
 
+    def where(self, mask: np.ndarray, other: Proposal) -> Proposal:
+        """Return these proposals for the problems of a mask (B,), those of ``other`` elsewhere."""
+        return Proposal(
+            jnp.where(mask[:, None], self.center, other.center),
+            jnp.where(mask[:, None, None], self.factor, other.factor),
+            self.dof,
+        )
+
 
 def _nearly_chi_square(normal: Any, dof: Any) -> tuple[Any, Any]:
     """Chi-square numbers over their degrees of freedom, all but exactly, from normal numbers.
@@ -100,6 +108,11 @@ class Weighted(eqx.Module):
     z: Any
     log_ratio: Any
     lp: Any
+
+    def where(self, mask: np.ndarray, other: Weighted) -> Weighted:
+        """Return these proposals for the problems of a mask (B,), those of ``other`` elsewhere."""
+        wide = lambda a: mask.reshape(1, -1, *(1,) * (a.ndim - 2))
+        return jax.tree.map(lambda own, its: jnp.where(wide(own), own, its), self, other)
 
 
 def laplace_proposal(num_problems: int, size: int, dof: float = np.inf) -> Proposal:
@@ -198,6 +211,13 @@ def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any
         apart(a), index.reshape(*shape, *(1,) * (a.ndim - 2)), axis=1
     )
     return take(weighted.z), take(weighted.lp), accepted
+
+
+def efficiency(log_ratio: Any) -> np.ndarray:
+    """Effective share (B,) of proposals with these log ratios (draws, B): one if they are alike."""
+    log_ratio = np.asarray(log_ratio)
+    weight = np.exp(log_ratio - log_ratio.max(axis=0))
+    return weight.mean(axis=0) ** 2 / (weight**2).mean(axis=0)
 
 
 def pareto_smooth(log_ratio: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must
 LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
 SHORT_WARMUP, LONG_WARMUP = 150, 1000
 ACCEPT, ACCEPT_IN_TAILS, ACCEPT_IN_FUNNELS = 0.8, 0.95, 0.99  # rstanarm's `adapt_delta`, or less
+CLOSE_FIT = 0.8  # efficiency of proposals which to adapt would cost more than it gains
 BURN_IN = 50  # transitions of an independence sampler that forget its start
 
 
@@ -160,8 +161,14 @@ def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
     pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
     weigh = lambda proposal, keys: importance.weigh(white, proposal, keys, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
-    proposal = importance.adapt(weigh(start, keys[0]), start)
-    parts = [weigh(proposal, key) for key in keys[2:]]
+    first = weigh(start, keys[0])
+    fits = importance.efficiency(first.log_ratio) > CLOSE_FIT
+    if fits.all():  # then they are what the first chain chooses from
+        parts = [first, *(weigh(start, key) for key in keys[3:])]
+    else:
+        adapted = importance.adapt(first, start).where(~fits, start)
+        parts = [weigh(adapted, key) for key in keys[2:]]
+        parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
     drawn = importance.metropolis(weighted, keys[1], options.num_chains)
     z, lp, accepted = (np.asarray(a)[:, -options.num_samples :] for a in drawn)
