@@ -19,7 +19,7 @@ ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must
 LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
 SHORT_WARMUP, LONG_WARMUP = 150, 1000
 ACCEPT, ACCEPT_IN_TAILS, ACCEPT_IN_FUNNELS = 0.8, 0.95, 0.99  # rstanarm's `adapt_delta`, or less
-CLOSE_FIT = 0.8  # efficiency of proposals which to adapt would cost more than it gains
+CLOSE_FIT = 0.99  # efficiency of proposals from which adapting gains less than it costs
 BURN_IN = 50  # transitions of an independence sampler that forget its start
 
 
