@@ -8,6 +8,7 @@ for is its optimisation. With less of that it compiles two to three times as fas
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Callable
 from functools import cache, wraps
@@ -22,26 +23,38 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # later versions h
     QUICK["xla_cpu_use_fusion_emitters"] = False
 
 
-def is_large(tree: Any) -> bool:
+def is_large(tree: Any, limit: float = LARGE_BYTES) -> bool:
     """Whether arrays hold so much that work on them outweighs compiling it."""
-    return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(tree)) > LARGE_BYTES
+    return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(tree)) > limit
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callable[..., Any]:
     """`equinox.filter_jit` whose programs for small arguments on a CPU are compiled quickly.
 
     Options that the environment sets in ``XLA_FLAGS`` are left to it. Inside another program this
     is a part of that, and compiled with it.
+
+    Parameters
+    ----------
+    function
+        What is compiled.
+    limit
+        Bytes of arguments from which on it is optimised in full.
     """
     thorough, quick = eqx.filter_jit(function), cache(lambda: _quick_program(function))
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         inside = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves((args, kwargs)))
-        program = thorough if inside or is_large((args, kwargs)) else quick()
+        program = thorough if inside or is_large((args, kwargs), limit) else quick()
         return program(*args, **kwargs)
 
     return call
+
+
+def compiled_for_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`compiled` for one short pass over its arguments, which never outweighs compiling it."""
+    return compiled(function, limit=math.inf)
 
 
 def _quick_program(function: Callable[..., Any]) -> Callable[..., Any]:

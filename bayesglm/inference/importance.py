@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from bayesglm._compiled import compiled
+from bayesglm._compiled import compiled, compiled_for_once
 from bayesglm.inference.target import AbstractTarget
 
 DEGREES_OF_FREEDOM = 20.0  # of proposals, per dimension: so that tails cost all the same
@@ -139,7 +139,7 @@ def weigh(
     return Weighted(z, lp - log_proposal, lp)
 
 
-@compiled
+@compiled_for_once
 def adapt(weighted: Weighted, proposal: Proposal) -> Proposal:
     """Proposal with the mean and covariance that weighted draws from a standard one show.
 
@@ -165,7 +165,7 @@ def _root(change: Any) -> Any:
     return vectors * jnp.sqrt(jnp.maximum(1.0 + values, SMALLEST_VARIANCE))[:, None, :]
 
 
-@compiled
+@compiled_for_once
 def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any, Any]:
     """Accept or reject, in turn, a new proposal and the mirror image of the current draw.
 
