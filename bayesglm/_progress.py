@@ -7,20 +7,16 @@ from typing import Any
 
 import numpy as np
 
+with warnings.catch_warnings():  # advice on missing widgets, whoever imports it next
+    warnings.simplefilter("ignore")
+    from tqdm.auto import tqdm
+
 SHOWN_CHAINS = 8
-
-
-def bar_class() -> Any:
-    """Class of the bars of terminals and notebooks, without its advice on missing widgets."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm
-    return tqdm
 
 
 def rows_bar(num_rows: int, what: str, shown: bool) -> Any:
     """Bar that counts rows; it appears after a second."""
-    return bar_class()(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)
+    return tqdm(total=num_rows, desc=what, unit="row", disable=not shown, delay=1.0)
 
 
 class ChainProgress:
@@ -42,7 +38,7 @@ class ChainProgress:
         self.bar, self.divergences = None, 0
 
     def __enter__(self) -> ChainProgress:
-        self.bar = bar_class()(
+        self.bar = tqdm(
             total=self.total,
             desc=f"{self.num_chains} chains",
             unit="draw",
