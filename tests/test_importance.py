@@ -59,7 +59,9 @@ def test_a_response_is_drawn_alike_whatever_its_neighbours_need():
         model = PopulationGLM("Poisson", regularizer=dist.Normal(0.0, 3.0))
         return np.asarray(model.sample(X, y, **settings)["posterior"]["coef"])
 
-    np.testing.assert_allclose(coef(Y.astype(float))[..., :1], coef(Y[:, :1]), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        coef(Y.astype(float))[..., :1], coef(Y[:, :1]), rtol=1e-10, atol=1e-12
+    )
 
 
 def test_efficiency_is_the_share_of_effective_draws():

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm._compiled import compiled
 from bayesglm._progress import rows_bar
 from bayesglm.glm.assemble import padded_rows
 
@@ -118,7 +117,7 @@ class Cells(eqx.Module):
         return jax.vmap(one, in_axes=(0, 1, 0), out_axes=1)(keys, self.mean, self.scale)
 
 
-@compiled
+@eqx.filter_jit  # optimised in full: it runs for every block of what may be many rows
 def _measured(measure, shape, observations, link, parameters, rows, key):
     coef, intercept, scale = parameters
     X, offset, y, weight = rows
