@@ -61,6 +61,11 @@ def marginals(family, prior, X, y):
     return exact.marginals(density, np.zeros(size), num=161 if kinked and size == 2 else 27)
 
 
+# Above this Pareto k weights have no variance, and z no standard error that it could be made of
+# (Vehtari et al. 2024, section 3). `k` itself is estimated, so one such posterior leaves all out.
+NO_STANDARD_ERROR = 0.5
+
+
 def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
     """Draws by name, shape (chain, draw, num), and their weights or None."""
     chosen = FAMILIES[family]
@@ -90,7 +95,9 @@ def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
 
 def check_draws(family, prior, method, num=POSTERIORS, **settings):
     truth = problem(family, prior, num)[2]
-    named, weight, _ = draws(family, prior, method, num, **settings)
+    named, weight, model = draws(family, prior, method, num, **settings)
+    if weight is not None and model.diagnostics_.pareto_k.max() > NO_STANDARD_ERROR:
+        pytest.skip("The weights have tails too heavy for z scores, and say so.")
     scores = [
         exact.z_scores(named[j][:, :, k], truth[k][j], None if weight is None else weight[:, :, k])
         for k in range(num)
