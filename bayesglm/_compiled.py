@@ -45,8 +45,9 @@ def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callab
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        inside = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves((args, kwargs)))
-        program = thorough if inside or is_large((args, kwargs), limit) else quick()
+        leaves = jax.tree.leaves((args, kwargs))
+        inside = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        program = thorough if inside or is_large(leaves, limit) else quick()
         return program(*args, **kwargs)
 
     return call

@@ -44,12 +44,6 @@ def impossible_means(observations: Any, mean: Any) -> Any:
     return (abs(mean) == np.inf) | (mean < low) | (mean > high)
 
 
-def always_possible(observations: Any, link: Any) -> bool:
-    """Whether a link gives means only that the observation model can have."""
-    low, high = observations.mean_range
-    return bool(low <= link.mean_range[0] and link.mean_range[1] <= high)
-
-
 def means_out_of_reach(
     observations: Any, link: Any, eta: np.ndarray, typical: np.ndarray, converged: np.ndarray
 ) -> np.ndarray:

@@ -13,6 +13,7 @@ from bayesglm.glm.fitting import Fit
 from bayesglm.glm.identification import report_undetermined
 from bayesglm.glm.separation import report_separation
 from bayesglm.glm.validation import Data
+from bayesglm.observation_models._range import always_possible
 
 ROUNDING = 1e-13  # of residuals, relative to the response
 
@@ -111,7 +112,7 @@ def refuse_impossible_fit(choices: Any, data: Data, fit: Fit) -> None:
         If some of several have none.
     """
     observations, link = choices.observations, choices.link
-    if observations.event_ndim or domain.always_possible(observations, link):
+    if observations.event_ndim or always_possible(observations, link):
         return
     coef = fit.params.coef
     if choices.feature_mask is not None:

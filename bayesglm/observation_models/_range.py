@@ -15,6 +15,12 @@ from bayesglm.links import InverseLink
 POSSIBLE = 0.5  # a mean that every family with a range can have
 
 
+def always_possible(observations: Any, link: InverseLink) -> bool:
+    """Whether a link gives means only that the observation model can have."""
+    low, high = observations.mean_range
+    return bool(low <= link.mean_range[0] and link.mean_range[1] <= high)
+
+
 def outside_is(value: float) -> Callable:
     """Decorate `log_density` or `kernel`: ``value`` where the mean is out of the family's range.
 
@@ -26,10 +32,9 @@ def outside_is(value: float) -> Callable:
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         def guarded(self: Any, y: Any, eta: Any, link: InverseLink, scale: Any) -> Any:
-            low, high = self.mean_range
-            if low <= link.mean_range[0] and link.mean_range[1] <= high:
+            if always_possible(self, link):
                 return function(self, y, eta, link, scale)
-            mean = link(eta)
+            (low, high), mean = self.mean_range, link(eta)
             outside = (mean < low) | (mean > high) | (jnp.isnan(mean) & ~jnp.isnan(eta))
             inner = jnp.where(outside, _possible_predictor(link), eta)
             result = function(self, y, inner, link, scale)

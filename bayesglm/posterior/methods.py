@@ -166,8 +166,8 @@ def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
     if fits.all():  # then they are what the first chain chooses from
         parts = [first, *(weigh(start, key) for key in keys[3:])]
     else:
-        adapted = importance.adapt(first, start).where(~fits, start)
-        parts = [weigh(adapted, key) for key in keys[2:]]
+        proposal = start.where(fits, importance.adapt(first, start))
+        parts = [weigh(proposal, key) for key in keys[2:]]
         parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
     drawn = importance.metropolis(weighted, keys[1], options.num_chains)
