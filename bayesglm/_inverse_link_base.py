@@ -13,9 +13,10 @@ from jax import Array
 from typing_extensions import override
 
 from bayesglm import _special
+from bayesglm._module import Module
 
 
-class InverseLink(eqx.Module):
+class InverseLink(Module):
     r"""The function $g^{-1}$ in $\mu=g^{-1}(\eta)$, with the logs that densities need.
 
     Holds no arrays: two inverse links are equal if their classes are (and their functions, for

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.glm import dispersion, identification, initialize, memory
 from bayesglm.glm.assemble import Assembled, Choices, assemble
 from bayesglm.glm.likelihood import row_sums
@@ -269,7 +269,7 @@ def _is_wide(model: Assembled) -> bool:
     return memory.curvature_size(model.loss.movable.coef.shape) > memory.LARGEST_CURVATURE
 
 
-class Verdict(eqx.Module):
+class Verdict(Module):
     """What `Fit` has of a `newton.NewtonState`, without a matrix."""
 
     residual: Any

@@ -14,12 +14,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._module import Module
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.rows import Rows
 
@@ -31,7 +31,7 @@ NARROW = 40  # columns; a Gram matrix of more is computed in panels
 PANEL_WIDTH = 128  # of a wide one
 
 
-class Standardization(eqx.Module):
+class Standardization(Module):
     """Centres and scales of the columns, so that solvers meet a well-conditioned problem.
 
     Parameters
@@ -69,7 +69,7 @@ def _shift(center: Any, coef: Any) -> Any:
     return (center @ coef.reshape(len(coef), -1)).reshape(coef.shape[1:])
 
 
-class Sums(eqx.Module):
+class Sums(Module):
     """What one pass over the data gives, per response.
 
     Parameters
@@ -92,7 +92,7 @@ class Sums(eqx.Module):
     information: Any
 
 
-class Likelihood(eqx.Module):
+class Likelihood(Module):
     """Observation model, link and dispersion: a value, so that two can be compared.
 
     Parameters

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
 from bayesglm.glm.params import GLMParams, pack, unpack
 from bayesglm.inference.target import AbstractTarget, columns_of_hessian
 from bayesglm.regularizer.sampled import take_entries
 
 
-class Position(eqx.Module):
+class Position(Module):
     """Parameters of the density, by name.
 
     Parameters

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.glm.likelihood import Likelihood, Standardization, row_sums
 from bayesglm.glm.params import GLMParams
 from bayesglm.glm.problem import GLMProblem
@@ -32,7 +33,7 @@ def _mean_loss_jvp(primals, tangents):
     return jnp.sum(sums.value), change
 
 
-class Loss(eqx.Module):
+class Loss(Module):
     """Unpenalised loss of a whole model, summed over responses.
 
     Its derivative comes from the same single pass over the rows as its value.
@@ -91,7 +92,7 @@ class Loss(eqx.Module):
         )
 
 
-class StandardizedPenalty(eqx.Module):
+class StandardizedPenalty(Module):
     """A penalty on the user's coefficients as a function of those of the standardised columns.
 
     Parameters

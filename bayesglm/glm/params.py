@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 
-class GLMParams(eqx.Module):
+
+class GLMParams(Module):
     """Coefficients and intercept.
 
     Parameters

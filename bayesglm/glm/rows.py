@@ -19,10 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bayesglm._module import Module
+
 CHUNK_ELEMENTS = 2**20  # numbers fetched at once: many blocks, and little beside the data
 
 
-class Rows(eqx.Module):
+class Rows(Module):
     """Observations in arrays, padded to a multiple of ``block`` rows.
 
     Parameters
@@ -107,7 +109,7 @@ _NUMBERS = itertools.count()
 _HOSTED: weakref.WeakValueDictionary[int, HostArrays] = weakref.WeakValueDictionary()
 
 
-class StreamedRows(eqx.Module):
+class StreamedRows(Module):
     """Observations fetched from `HostArrays` chunk by chunk; used like `Rows`.
 
     Compiled code knows them by a number, so that other data of as many columns need no other

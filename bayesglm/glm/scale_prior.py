@@ -15,12 +15,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._module import Module
 
-class ScalePrior(eqx.Module):
+
+class ScalePrior(Module):
     """Prior of the square root of the dispersion.
 
     Parameters

@@ -7,11 +7,12 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from bayesglm._module import Module
 from bayesglm.glm.params import GLMParams
 from bayesglm.solvers.base import OptimizationInfo
 
 
-class StreamState(eqx.Module):
+class StreamState(Module):
     """State between calls of `update`.
 
     Parameters

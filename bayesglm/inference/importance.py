@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from bayesglm._compiled import compiled, compiled_for_once
+from bayesglm._module import Module
 from bayesglm.inference.target import AbstractTarget
 
 DEGREES_OF_FREEDOM = 20.0  # of proposals, per dimension: so that tails cost all the same
@@ -33,7 +33,7 @@ PRIOR_DRAWS = 50.0  # per dimension, that the unadapted covariance counts for
 SMALLEST_VARIANCE = 0.1  # of an adapted proposal, in units of the approximation's
 
 
-class Proposal(eqx.Module):
+class Proposal(Module):
     """Multivariate t distributions of B problems.
 
     Parameters
@@ -92,7 +92,7 @@ def _nearly_chi_square(normal: Any, dof: Any) -> tuple[Any, Any]:
     return root**3, own - exact
 
 
-class Weighted(eqx.Module):
+class Weighted(Module):
     """Proposals and the logs of their importance ratios.
 
     Parameters

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.inference.target import AbstractTarget, Whitened
 from bayesglm.solvers import composite, newton
 
@@ -22,7 +23,7 @@ MAX_STEPS = 100
 SMALLEST_EIGENVALUE = 1e-10  # of a precision of unit diagonal
 
 
-class Gaussian(eqx.Module):
+class Gaussian(Module):
     r"""Normal distributions :math:`\theta=\text{center}+\text{factor}\,z` of B problems.
 
     Parameters

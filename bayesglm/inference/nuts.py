@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.inference.target import AbstractTarget, potential
 
 LONGEST_PIECE = 100  # transitions between two looks from outside
@@ -31,7 +32,7 @@ SMALLER_RADII = (0.3, 0.1, 0.0)  # of starts where the density is zero
 RESONANCES = ((0.41, 0.45), (0.85, 0.89), (0.965, 1.0))  # step sizes: see `off_resonance`
 
 
-class Settings(eqx.Module):
+class Settings(Module):
     """What shapes the compiled program.
 
     Parameters
@@ -52,7 +53,7 @@ class Settings(eqx.Module):
     target_accept: float = eqx.field(static=True, default=0.8)
 
 
-class Transitions(eqx.Module):
+class Transitions(Module):
     """What is kept of transitions, one row each: shape (transitions, chains, problems).
 
     Parameters

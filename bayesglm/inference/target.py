@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from bayesglm._module import Module
+
 HESSIAN_COLUMNS = 16  # found in one pass over the data
 SMALLEST_PRECISION = 1e-6  # of a coordinate whose kink is smoothed
 
 
-class AbstractTarget(eqx.Module):
+class AbstractTarget(Module):
     """Log-densities of B independent problems over unconstrained vectors of length D."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ import optax
 from jax import lax
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.inference.target import AbstractTarget
 
 LARGEST_FULL_RANK = 200  # parameters, beyond which the covariance has a factor structure
@@ -27,7 +28,7 @@ FIRST_RATE, LAST_RATE = 0.05, 0.0005  # of Adam, in posterior standard deviation
 PROBES = 32  # random directions that estimate the diagonal of the precision
 
 
-class Approximation(eqx.Module):
+class Approximation(Module):
     """Draws from a normal approximation of all problems together.
 
     Parameters

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from scipy import stats
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.glm.assemble import standardize
 from bayesglm.glm.likelihood import row_sums
 from bayesglm.glm.problem import GLMProblem
@@ -32,7 +32,7 @@ ROOT_TOLERANCE = 1e-9
 SCORE_TOLERANCE = 1e-9
 
 
-class Search(eqx.Module):
+class Search(Module):
     """State of the search for one bound per problem; distances are in standard errors, (K,).
 
     Parameters

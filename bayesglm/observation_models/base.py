@@ -6,13 +6,13 @@ import abc
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from bayesglm import links
+from bayesglm._module import Module
 from bayesglm.links import InverseLink
 from bayesglm.observation_models import _scale
 
@@ -22,7 +22,7 @@ def sum_of_means(scores: Array) -> Array:
     return jnp.sum(jnp.mean(scores, axis=0))
 
 
-class Observations(eqx.Module):
+class Observations(Module):
     r"""How a response is distributed around its mean: $p(y\mid\eta,\phi)$.
 
     Frozen: an instance never changes, and holds settings only. A new family is a subclass with

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._module import Module
 from bayesglm._progress import rows_bar
 from bayesglm.glm.assemble import padded_rows
 
@@ -67,7 +68,7 @@ class Drawn:
         )
 
 
-class Cells(eqx.Module):
+class Cells(Module):
     """A block of B rows at all S draws.
 
     Parameters

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 from bayesglm.glm.log_posterior import LogPosterior
 
 GRID = 401  # values of the log dispersion
@@ -51,7 +51,7 @@ def _quadratic(density: LogPosterior, start: Any) -> tuple[Any, Any, Any, Any]:
     return A, first - inverse[0][:, None, None] * A, a, slope_first - inverse[0][:, None] * a
 
 
-class Conditional(eqx.Module):
+class Conditional(Module):
     r"""The normal posterior given the dispersion, in coordinates in which it is independent.
 
     At the dispersion :math:`\phi_0` all precisions are one, of which the data give a ``share``; at

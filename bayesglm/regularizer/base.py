@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, is_distribution
 from bayesglm.regularizer._shape import CoefShape, DataScales
 from bayesglm.regularizer.penalties import Penalty
@@ -28,7 +29,7 @@ SMOOTH_SOLVERS = (
 PROXIMAL_SOLVERS = ("ProximalNewton", "ProximalGradient", "ProxSVRG")
 
 
-class Regularizer(eqx.Module):
+class Regularizer(Module):
     """Abstract regularizer: which coefficients are plausible. Frozen; holds settings only.
 
     The strength is not part of it: the estimator keeps it as ``regularizer_strength``.

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.regularizer._kernels import (
     Array,
     log_elastic_net_normalizer,
@@ -25,7 +26,7 @@ from bayesglm.regularizer._kernels import (
 )
 
 
-class Penalty(eqx.Module):
+class Penalty(Module):
     r"""Abstract penalty $h$ on the coefficients, added to the mean loss of each response.
 
     Attributes

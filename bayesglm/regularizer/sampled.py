@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.regularizer._kernels import Array, over_responses, per_response
 from bayesglm.regularizer.penalties import (
     CompositePenalty,
@@ -23,7 +24,7 @@ from bayesglm.regularizer.penalties import (
 )
 
 
-class CoefficientPrior(eqx.Module):
+class CoefficientPrior(Module):
     """Abstract prior of coefficients and intercepts, in coordinates that it chooses.
 
     Attributes
@@ -85,7 +86,7 @@ class CoefficientPrior(eqx.Module):
         """Return the prior's own parameters on the scales that users know, as `place` has them."""
 
 
-class Bounds(eqx.Module):
+class Bounds(Module):
     """Smallest and largest coefficients, and the way there from the real line.
 
     Parameters

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, with_array_parameters
 from bayesglm.regularizer._kernels import Array, per_response
 from bayesglm.regularizer.penalties import Penalty
@@ -30,7 +31,7 @@ from bayesglm.regularizer.sampled import CoefficientPrior, take_responses
 FARTHEST_START = 3.0  # of a standard normal coordinate
 
 
-class Setting(eqx.Module):
+class Setting(Module):
     """What a shrinkage prior needs to know of a model and its data.
 
     Parameters

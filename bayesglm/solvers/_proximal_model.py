@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from bayesglm._module import Module
 from bayesglm.solvers.composite import AbstractProblem, combine
 from bayesglm.solvers.curvature import penalty_derivatives, positive_solve, restrict
 
@@ -17,7 +17,7 @@ PROXIMAL_STEPS = 8
 SMALLEST_CURVATURE = 1e-12  # of the largest on the diagonal
 
 
-class ProximalModel(eqx.Module):
+class ProximalModel(Module):
     """Quadratic model of the smooth parts around ``theta`` plus the penalties."""
 
     problem: AbstractProblem

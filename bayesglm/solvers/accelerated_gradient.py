@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bayesglm._module import Module
 from bayesglm.solvers.base import (
     AbstractSolver,
     OptimizationInfo,
@@ -21,7 +22,7 @@ from bayesglm.solvers.base import (
 GROWTH = 1.1  # of the step between searches
 
 
-class _Inner(eqx.Module):
+class _Inner(Module):
     """Extrapolated point, momentum, step size and unit of the gradient."""
 
     point: Any

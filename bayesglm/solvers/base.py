@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm._compiled import compiled
+from bayesglm._module import Module
 
 
 @runtime_checkable
@@ -42,7 +43,7 @@ class SolverProtocol(Protocol):
         """Names that ``solver_kwargs`` may hold."""
 
 
-class OptimizationInfo(eqx.Module):
+class OptimizationInfo(Module):
     """How an optimisation went.
 
     Parameters
@@ -73,7 +74,7 @@ class OptimizationInfo(eqx.Module):
     reached_max_steps: Any
 
 
-class SolverState(eqx.Module):
+class SolverState(Module):
     """State of a solver: what the algorithm carries, and how the optimisation stands.
 
     Parameters
@@ -97,7 +98,7 @@ class SolverState(eqx.Module):
     stats: OptimizationInfo
 
 
-class AbstractSolver(eqx.Module):
+class AbstractSolver(Module):
     """Base of the solvers of this package: compiled once per shape, data and settings as arguments.
 
     Parameters

@@ -8,8 +8,10 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 
-class Evaluation(eqx.Module):
+
+class Evaluation(Module):
     """One evaluation of the smooth parts, per problem.
 
     Parameters
@@ -32,7 +34,7 @@ class Evaluation(eqx.Module):
     noise: Any
 
 
-class Traits(eqx.Module):
+class Traits(Module):
     """Static properties of a penalty.
 
     Parameters
@@ -50,7 +52,7 @@ class Traits(eqx.Module):
     coupled: bool = eqx.field(static=True)
 
 
-class AbstractProblem(eqx.Module):
+class AbstractProblem(Module):
     """K independent composite problems over parameters of shape (K, D)."""
 
     @abstractmethod

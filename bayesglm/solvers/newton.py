@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from bayesglm._module import Module
 from bayesglm.solvers._proximal_model import ProximalModel
 from bayesglm.solvers.composite import AbstractProblem, combine
 from bayesglm.solvers.curvature import penalty_derivatives, positive_solve, restrict
@@ -30,7 +31,7 @@ QUADRATIC = 1e-8  # length of a step after which the error is its square, in uni
 UNIT_FLOOR = 1e-3  # a perfect fit has no score left: then the score at the start is the unit
 
 
-class NewtonState(eqx.Module):
+class NewtonState(Module):
     """Everything a step needs.
 
     Parameters

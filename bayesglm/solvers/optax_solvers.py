@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bayesglm._module import Module
 from bayesglm.solvers.base import (
     AbstractSolver,
     OptimizationInfo,
@@ -20,7 +21,7 @@ from bayesglm.solvers.base import (
 )
 
 
-class _Inner(eqx.Module):
+class _Inner(Module):
     """State of the transformation and the unit of the gradient."""
 
     opt_state: Any
@@ -233,7 +234,7 @@ def _quasi_newton(stepsize, memory_size, scale_init_precond):
     return optax.lbfgs(step, memory_size, scale_init_precond, optax.with_extra_args_support(search))
 
 
-class _ConjugateState(eqx.Module):
+class _ConjugateState(Module):
     """Previous gradient and direction."""
 
     gradient: Any

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bayesglm._module import Module
 from bayesglm.solvers.base import (
     AbstractSolver,
     OptimizationInfo,
@@ -18,7 +19,7 @@ from bayesglm.solvers.base import (
 )
 
 
-class SVRGState(eqx.Module):
+class SVRGState(Module):
     """Reference point, full gradient there, random key and unit of the gradient."""
 
     reference_point: Any
