@@ -16,6 +16,9 @@ from bayesglm.exceptions import PerfectSeparationWarning
 from bayesglm.glm.memory import exhaustion_as_memory_error
 from bayesglm.posterior.datatree import LARGEST_DATA
 from bayesglm.regularizer._strength import split_strength
+from bayesglm.regularizer.shrinkage import Shrinkage
+
+MORE_COLUMNS = "X does not identify all coefficients.*at least"  # than rows
 
 
 class Sampling:
@@ -143,6 +146,8 @@ class Sampling:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", PerfectSeparationWarning)
                 warnings.filterwarnings("ignore", message="The dispersion")  # it is sampled
+                if isinstance(regularizer, Shrinkage):  # made for more columns than rows
+                    warnings.filterwarnings("ignore", message=MORE_COLUMNS)
                 fit, model, data = self._fit(X, y, None, sample_weight, offset, adjust)
         except PerfectSeparationWarning as separation:
             raise ValueError(f"The posterior is improper. {separation}") from None

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import regularizer as regularizers
-from bayesglm._compiled import compiled
+from bayesglm._compiled import compiled, is_large
 from bayesglm.glm.likelihood import Likelihood, Standardization, block_rows
 from bayesglm.glm.loss import Loss, StandardizedPenalty
 from bayesglm.glm.params import GLMParams, pack
@@ -118,7 +118,7 @@ def padded_rows(count: int) -> int:
 
 
 def to_rows(data: Data, y: np.ndarray) -> tuple[Rows | StreamedRows, HostArrays | None]:
-    """Copy observations to the device, padded with rows of weight zero; large ones stay.
+    """Copy observations, padded with rows of weight zero, to the device; the largest stay.
 
     Parameters
     ----------
@@ -141,8 +141,9 @@ def to_rows(data: Data, y: np.ndarray) -> tuple[Rows | StreamedRows, HostArrays 
     length = padded_rows(n) if n <= block else block * bucket(-(-n // block))
     pad = partial(_padded, length=length)
     padded = pad(X), pad(y), pad(weight, fill=0.0), None if offset is None else pad(offset)
-    on_device = jax.device_put(padded, may_alias=True)
-    return Rows(*on_device, np.asarray(n), min(block, length)), None
+    if is_large(padded):  # few go to the device with the call of a program, at no cost of their own
+        padded = jax.device_put(padded, may_alias=True)
+    return Rows(*padded, np.asarray(n), min(block, length)), None
 
 
 def _padded(array: np.ndarray, length: int, fill: float | None = None) -> np.ndarray:

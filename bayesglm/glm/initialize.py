@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from bayesglm import links
@@ -41,7 +40,7 @@ def null_intercept(
         If the link has no value at a mean.
     """
     with np.errstate(all="ignore"):
-        mean = observations.average_to_mean(jnp.asarray(average))
+        mean = observations.average_to_mean(average)
         intercept = np.array(link.inverse(mean), float)
     if np.isnan(intercept).any():
         raise ValueError(
@@ -56,7 +55,7 @@ def null_intercept(
 def silent_intercept(observations: Any, link: Any, average: np.ndarray) -> np.ndarray:
     """Finite stand-in for the infinite intercept of a response that never varies."""
     edge = np.clip(average, SILENT_MEAN, 1 - SILENT_MEAN)
-    return np.array(link.inverse(jnp.asarray(edge)), float)
+    return np.array(link.inverse(edge), float)
 
 
 def average_response(data: Data, target: np.ndarray) -> np.ndarray:
