@@ -12,6 +12,7 @@ import equinox as eqx
 import pytest
 
 import bayesglm
+from bayesglm._module import Module
 
 PACKAGE = Path(bayesglm.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -24,6 +25,7 @@ RANKS = {
     "bayesglm": 0,  # the lazy namespace
     "bayesglm._archive": 0,
     "bayesglm._compiled": 0,
+    "bayesglm._module": 0,
     "bayesglm._archive_reader": 0.5,
     "bayesglm._special": 0,
     "bayesglm._parameters": 0,
@@ -166,7 +168,8 @@ def own_classes():
 
 
 def is_own(cls):
-    return cls.__module__.split(".")[0] == "bayesglm"
+    """Whether the package defines it; `Module` is Equinox's but for how methods are bound."""
+    return cls.__module__.split(".")[0] == "bayesglm" and cls is not Module
 
 
 def test_equinox_modules_are_abstract_or_final():
