@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -375,4 +375,4 @@ def without_matrices(state: Any) -> Any:
     inner = getattr(state, "solver_state", None)
     if not isinstance(inner, newton.NewtonState):
         return state
-    return replace(state, solver_state=replace(inner, precision=None))
+    return jax.tree.map(lambda leaf: None if leaf is inner.precision else leaf, state)

@@ -99,6 +99,8 @@ def refuse_vanishing_columns(X: np.ndarray, kept: np.ndarray, labels: list[str])
     """Raise ValueError for columns so small that their squares vanish."""
     part = _part(X, _few_rows(kept, X.shape[1]))
     suspects = np.flatnonzero((part.max(axis=0) < SMALLEST) & (part.min(axis=0) > -SMALLEST))
+    if not suspects.size:
+        return
     size = np.abs(X[:, suspects]).max(axis=0)
     tiny = suspects[(size > 0) & (size < SMALLEST)]
     if tiny.size:
@@ -156,7 +158,7 @@ def _few_rows(kept: np.ndarray, num_features: int) -> np.ndarray:
     """Return indices of evenly spaced rows: enough to show a full rank, where there is one."""
     rows = np.flatnonzero(kept)
     count = min(len(rows), 4 * num_features + 50)
-    return rows[np.linspace(0, len(rows) - 1, count).astype(int)]
+    return rows[np.arange(count) * (len(rows) - 1) // max(count - 1, 1)]
 
 
 def _aliased(X, kept, varies, mask, fit_intercept) -> np.ndarray:
