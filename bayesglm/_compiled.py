@@ -11,16 +11,50 @@ import importlib.metadata
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any
 
-import equinox as eqx
 import jax
+import numpy as np
 
 LARGE_BYTES = 2**23  # of arguments; a program for more is worth all optimisation
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 1}
 if importlib.metadata.version("jaxlib").startswith("0.10."):  # later versions have no such option
     QUICK["xla_cpu_use_fusion_emitters"] = False
+ARRAYS = (jax.Array, np.ndarray, np.generic)
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Frame:
+    """What of a tree is no array, by which programs differ.
+
+    Parameters
+    ----------
+    structure
+        Of the tree.
+    leaves
+        Its leaves, None in place of arrays: of itself None is no leaf.
+    """
+
+    structure: Any
+    leaves: tuple[Any, ...]
+
+
+def take_apart(tree: Any) -> tuple[Frame, list[Any]]:
+    """Return the frame of a tree and its arrays, of which `put_together` makes it again."""
+    leaves, structure = jax.tree.flatten(tree)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, ARRAYS)]
+    others = tuple(None if isinstance(leaf, ARRAYS) else leaf for leaf in leaves)
+    return Frame(structure, others), arrays
+
+
+def put_together(frame: Frame, arrays: list[Any]) -> Any:
+    """Return the tree of this frame with these arrays."""
+    rest = iter(arrays)
+    leaves = [next(rest) if leaf is None else leaf for leaf in frame.leaves]
+    return jax.tree.unflatten(frame.structure, leaves)
 
 
 def is_large(tree: Any, limit: float = LARGE_BYTES) -> bool:
@@ -29,10 +63,12 @@ def is_large(tree: Any, limit: float = LARGE_BYTES) -> bool:
 
 
 def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callable[..., Any]:
-    """`equinox.filter_jit` whose programs for small arguments on a CPU are compiled quickly.
+    """`jax.jit` over the arrays in its arguments; programs for small ones are compiled quickly.
 
-    Options that the environment sets in ``XLA_FLAGS`` are left to it. Inside another program this
-    is a part of that, and compiled with it.
+    What is no array belongs to the program, as with `equinox.filter_jit`, which takes twice as long
+    to call. Only programs for a CPU are compiled quickly, and options that the environment sets in
+    ``XLA_FLAGS`` are left to it. Inside another program this is a part of that, and compiled with
+    it.
 
     Parameters
     ----------
@@ -41,14 +77,21 @@ def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callab
     limit
         Bytes of arguments from which on it is optimised in full.
     """
-    thorough, quick = eqx.filter_jit(function), cache(lambda: _quick_program(function))
+
+    def of_arrays(frame: Frame, arrays: list[Any]) -> tuple[Frame, list[Any]]:
+        args, kwargs = put_together(frame, arrays)
+        return take_apart(function(*args, **kwargs))
+
+    of_arrays.__name__ = function.__name__  # by which compilers and profilers call it
+    thorough = jax.jit(of_arrays, static_argnums=0)
+    quick = cache(lambda: jax.jit(of_arrays, static_argnums=0, compiler_options=quick_options()))
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        leaves = jax.tree.leaves((args, kwargs))
-        inside = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        program = thorough if inside or is_large(leaves, limit) else quick()
-        return program(*args, **kwargs)
+        frame, arrays = take_apart((args, kwargs))
+        inside = any(isinstance(array, jax.core.Tracer) for array in arrays)
+        program = thorough if inside or is_large(arrays, limit) else quick()
+        return put_together(*program(frame, arrays))
 
     return call
 
@@ -58,9 +101,8 @@ def compiled_for_once(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled(function, limit=math.inf)
 
 
-def _quick_program(function: Callable[..., Any]) -> Callable[..., Any]:
+def quick_options() -> dict[str, Any]:
+    """Options of the compiler for small data: none where it is not for a CPU."""
     flags = os.environ.get("XLA_FLAGS", "")
-    options = {name: value for name, value in QUICK.items() if name not in flags}
-    if jax.default_backend() != "cpu" or not options:
-        return eqx.filter_jit(function)
-    return eqx.filter_jit(function, compiler_options=options)
+    on_cpu = jax.default_backend() == "cpu"
+    return {name: value for name, value in QUICK.items() if on_cpu and name not in flags}

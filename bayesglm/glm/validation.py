@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Data:
     weight: np.ndarray
     offset: np.ndarray | None
 
-    @property
+    @cached_property
     def num_rows(self) -> np.ndarray:
         """Sum of weights of each response, shape (K,)."""
         return np.broadcast_to(self.weight.sum(axis=0), self.y.shape[1]).astype(float)

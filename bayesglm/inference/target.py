@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from bayesglm._compiled import compiled
 from bayesglm._module import Module
 
 HESSIAN_COLUMNS = 16  # found in one pass over the data
@@ -99,7 +100,7 @@ class Whitened(AbstractTarget):
         return jnp.swapaxes(self.factor, -1, -2) @ inner @ self.factor
 
 
-@eqx.filter_jit
+@compiled
 def _by_chain(target: AbstractTarget, z: Any) -> tuple[Any, Any]:
     """Log-densities (chains, B) and gradients; jitted, so that it is traced once for all uses."""
     return jax.vmap(target.value_and_gradient)(z)

@@ -51,7 +51,7 @@ def to_user(coordinates: Standardization, classes: list[int]) -> np.ndarray:
     """Matrix from parameters of standardised columns to those of the user, shape (D, D)."""
     back = np.diag(np.append(1 / coordinates.scale, 1.0))
     back[-1, :-1] = -coordinates.center / coordinates.scale
-    return np.kron(back, np.eye(*classes or [1]))
+    return np.kron(back, np.eye(*classes)) if classes else back
 
 
 def covariance(

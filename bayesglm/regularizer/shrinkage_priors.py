@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayesglm._compiled import compiled
 from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, with_array_parameters
 from bayesglm.regularizer._kernels import Array, per_response
@@ -162,7 +163,7 @@ class ShrinkagePrior(CoefficientPrior):
         """Scales in link units; those of coefficients have shape (K, p[, C])."""
         return self._shaped(self.named(self._constrain(own)[0], self.setting.sigma(kappa)))
 
-    @eqx.filter_jit
+    @compiled
     def draw(self, key: Array, kappa: Array) -> tuple[Array, dict[str, Array]]:
         """Draw coefficients of standardised columns.
 
