@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -45,6 +46,20 @@ LONG = (
     r"test_blocks_do_not_change_the_shape",
     r"test_golden.py.*(logit_breastcancer|grouplasso|enet)",
 )
+
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 40_000  # Linux allows a process 65,530 pieces of memory; some 4,000 programs take them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Free compiled programs in time: out of memory maps, the compiler crashes."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.hookimpl(tryfirst=True)
