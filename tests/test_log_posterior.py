@@ -146,6 +146,15 @@ def check_density(density, log_density, m=4, seed=0):
     slope = (value[:, 1 : 1 + D] - value[:, 1 + D :]) / (2 * STEP)
     # Rounding of values near 100 over a step of 1e-5, and third derivatives near 1e4.
     np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-5)
+    check_mirrored(density, base[0], theta)
+
+
+def check_mirrored(density, center, theta):
+    """Gate: densities at mirror images, found together, are those at each of them."""
+    found = jax.vmap(lambda t: density.mirrored_values(center, t))(padded(theta))[: len(theta)]
+    for side, at in enumerate((theta, 2 * center - theta)):
+        # Linear predictors of both sides are rounded sums of two.
+        np.testing.assert_allclose(found[:, side], values(density, at), rtol=1e-11)
 
 
 def truth_of(family, prior, y, n=ROWS, X=X, weight=1.0, offset=0.0):
@@ -465,6 +474,15 @@ def check_mask(prior):
         np.testing.assert_allclose(
             differences(value[:, k]), differences(own_value[:, 0]), rtol=1e-10
         )
+
+
+def test_mirror_images_with_mask_offsets_and_missing_cells():
+    model = estimator("Gaussian", "ridge", PopulationGLM, feature_mask=MASK)
+    offset = np.random.default_rng(5).normal(size=(ROWS, 3))
+    with pytest.warns(DataWarning, match="3 entries of y are NaN"):
+        density = build(model, X, population(), WEIGHT, offset, scale_prior_of("Gaussian"))
+    center, *theta = np.random.default_rng(6).standard_normal((4, 3, density.size))
+    check_mirrored(density, center, np.array(theta))
 
 
 @pytest.mark.parametrize("prior", NORMALISED)

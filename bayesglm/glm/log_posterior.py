@@ -18,7 +18,7 @@ from bayesglm._module import Module
 from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
 from bayesglm.glm.params import GLMParams, pack, unpack
 from bayesglm.inference.target import AbstractTarget, columns_of_hessian
-from bayesglm.regularizer.sampled import take_entries
+from bayesglm.regularizer.responses import take_entries
 
 
 class Position(Module):
@@ -218,7 +218,33 @@ class LogPosterior(AbstractTarget):
             cells = self._cells(block.y, eta, position.scale)
             return jnp.sum(weigh_cells(block.weight, cells), axis=0)
 
-        total = self.num_rows * self.rows.sum(of_block) + log_prior
+        return self._total(self.rows.sum(of_block), log_prior)
+
+    def mirrored_values(self, center: Any, theta: Any) -> Any:
+        """Log posterior densities (2, K) at ``theta`` and at its mirror image.
+
+        Linear predictors of mirror images are equally far from that of the center, to either side:
+        the product with the design is shared between them, and that of the center by all draws.
+        """
+        if not self.prior.linear:
+            return super().mirrored_values(center, theta)
+        (here, prior_here), (there, prior_there) = map(self._locate, (theta, 2 * center - theta))
+        middle = self._locate(center)[0].params
+        away = jax.tree.map(jnp.subtract, here.params, middle)
+
+        def of_block(block):
+            X = self.standardization.apply(block.X)
+            level = self.likelihood.linear_predictor(middle, X, block.offset)
+            step = self.likelihood.linear_predictor(away, X)
+            of = lambda eta, at: weigh_cells(block.weight, self._cells(block.y, eta, at.scale))
+            sides = of(level + step, here), of(level - step, there)
+            return jnp.stack([jnp.sum(side, axis=0) for side in sides])
+
+        return self._total(self.rows.sum(of_block), jnp.stack([prior_here, prior_there]))
+
+    def _total(self, mean: Any, log_prior: Any) -> Any:
+        """Log posterior density from the mean log-density of cells; none where it overflows."""
+        total = self.num_rows * mean + log_prior
         return jnp.where(jnp.isnan(total), -jnp.inf, total)
 
     def _cells(self, y: Any, eta: Any, scale: Any) -> Any:

@@ -131,12 +131,15 @@ def weigh(
     With ``mirrored``, each is followed by its mirror image, and there are twice as many.
     """
     z, log_proposal = proposal.draw(keys, count)
-    if mirrored:
-        z = jnp.stack([z, 2 * proposal.center - z], axis=1).reshape(2 * count, *z.shape[1:])
-        log_proposal = jnp.repeat(log_proposal, 2, axis=0)
-    batch = max(1, BATCH // z.shape[1])
-    lp = lax.map(target.value, z, batch_size=min(batch, len(z)))
-    return Weighted(z, lp - log_proposal, lp)
+    batch = min(max(1, BATCH // z.shape[1]), count)
+    if not mirrored:
+        lp = lax.map(target.value, z, batch_size=batch)
+        return Weighted(z, lp - log_proposal, lp)
+    center = proposal.center
+    lp = lax.map(lambda z: target.mirrored_values(center, z), z, batch_size=batch)
+    lp = lp.reshape(2 * count, -1)
+    z = jnp.stack([z, 2 * center - z], axis=1).reshape(2 * count, *z.shape[1:])
+    return Weighted(z, lp - jnp.repeat(log_proposal, 2, axis=0), lp)
 
 
 @compiled_for_once

@@ -29,6 +29,10 @@ class AbstractTarget(Module):
     def value(self, theta: Any) -> Any:
         """Log-densities (B,) alone."""
 
+    def mirrored_values(self, center: Any, theta: Any) -> Any:
+        """Log-densities (2, B) at ``theta`` and at its mirror image about ``center`` (B, D)."""
+        return jnp.stack([self.value(theta), self.value(2 * center - theta)])
+
     @abstractmethod
     def precision(self, theta: Any) -> Any:
         """Minus the Hessians, shape (B, D, D), kinks smoothed."""
@@ -93,6 +97,10 @@ class Whitened(AbstractTarget):
     def value(self, theta: Any) -> Any:
         """Log-densities (B,) alone."""
         return self.target.value(self.theta(theta))
+
+    def mirrored_values(self, center: Any, theta: Any) -> Any:
+        """Log-densities (2, B) at ``theta`` and its mirror image: both maps are straight."""
+        return self.target.mirrored_values(self.theta(center), self.theta(theta))
 
     def precision(self, theta: Any) -> Any:
         """Minus the Hessians in z, shape (B, D, D)."""

@@ -7,7 +7,6 @@ may be a parameter too, with a prior of its own.
 from __future__ import annotations
 
 import abc
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +21,7 @@ from bayesglm.regularizer.penalties import (
     GroupPenalty,
     Penalty,
 )
+from bayesglm.regularizer.responses import take_entries, take_responses
 
 
 class CoefficientPrior(Module):
@@ -35,6 +35,8 @@ class CoefficientPrior(Module):
         Whether coefficients of different responses depend on each other.
     gaussian
         Whether posteriors are near normal when data are many; else samplers adapt their metric.
+    linear
+        Whether parameters of standardised columns are their own coordinates.
     normal
         Whether the density is normal, or flat, at each dispersion.
     has_mode
@@ -183,6 +185,11 @@ class PenaltyPrior(CoefficientPrior):
     def normal(self) -> bool:
         """Whether the penalty is quadratic, and its strength known."""
         return self.strength is None and is_normal(self.penalty)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the strength is known, and coefficients have no bounds."""
+        return self.strength is None and self.bounds is None
 
     @property
     def gaussian(self) -> bool:
@@ -338,62 +345,3 @@ def is_normal(penalty: Penalty) -> bool:
     while isinstance(own, (dist.ExpandedDistribution, dist.Independent)):
         own = own.base_dist
     return isinstance(own, (dist.Normal, dist.MultivariateNormal))
-
-
-def take_entries(tree: Any, index: Array, num_responses: int) -> Any:
-    """Entries ``index`` of the last axis of arrays that have one entry there for each response."""
-
-    def take(leaf):
-        own = num_responses > 1 and jnp.ndim(leaf) > 0 and leaf.shape[-1] == num_responses
-        return leaf[..., index] if own else leaf
-
-    return jax.tree.map(take, tree)
-
-
-def take_responses(penalty: Penalty, index: Array, num_responses: int) -> Penalty:
-    """Return the penalty on some responses, for penalties that do not tie them together.
-
-    Parameters
-    ----------
-    penalty
-        Resolved penalty on coefficients (p, K[, C]).
-    index
-        Responses, whole numbers.
-    num_responses
-        Their number K.
-    """
-    wide = lambda a: jnp.ndim(a) > 1 and a.shape[1] == num_responses > 1
-    take = lambda a: a[:, index] if wide(a) else a
-    if isinstance(penalty, CompositePenalty):
-        parts = (take_responses(part, index, num_responses) for part in penalty.parts)
-        return CompositePenalty(tuple(parts), penalty.widths)
-    if isinstance(penalty, GroupPenalty):
-        place = jnp.zeros(num_responses, int).at[index].set(jnp.arange(len(index)))
-        kept = jnp.zeros(num_responses, bool).at[index].set(True)[penalty.first_response]
-        fields = (
-            penalty.group_ids[:, index],
-            jnp.where(kept, penalty.weights, 0.0),
-            place[penalty.first_response],
-        )
-        where = lambda p: (p.group_ids, p.weights, p.first_response)
-        return eqx.tree_at(where, penalty, fields)
-    if isinstance(penalty, ElasticNetPenalty):
-        return jax.tree.map(take, penalty)
-    return _take_prior(penalty, index, num_responses)
-
-
-def _take_prior(penalty: Any, index: Array, num_responses: int) -> Any:
-    """As `take_responses`, for a prior: its distribution follows the user's shape."""
-    shape = list(penalty.user_shape)
-    axis = shape.index(num_responses, min(1, len(shape) - 1)) if num_responses > 1 else None
-    if axis is None:
-        return penalty
-    from_end = axis - len(shape)
-    shape[axis] = len(index)
-
-    def take(leaf):
-        own = jnp.ndim(leaf) >= -from_end and leaf.shape[from_end] == num_responses
-        return jnp.take(leaf, index, axis=from_end) if own else leaf
-
-    taken = jax.tree.map(take, penalty)
-    return replace(taken, user_shape=tuple(shape))

@@ -27,7 +27,8 @@ from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, with_array_parameters
 from bayesglm.regularizer._kernels import Array, per_response
 from bayesglm.regularizer.penalties import Penalty
-from bayesglm.regularizer.sampled import CoefficientPrior, take_responses
+from bayesglm.regularizer.responses import take_responses
+from bayesglm.regularizer.sampled import CoefficientPrior
 
 FARTHEST_START = 3.0  # of a standard normal coordinate
 
@@ -99,6 +100,7 @@ class ShrinkagePrior(CoefficientPrior):
     couples_responses: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
     has_mode: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
     normal: ClassVar[bool] = False
     flat: ClassVar[bool] = False
     penalizes_intercept: ClassVar[bool] = True
