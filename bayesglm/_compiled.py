@@ -90,8 +90,10 @@ def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callab
     def call(*args: Any, **kwargs: Any) -> Any:
         frame, arrays = take_apart((args, kwargs))
         inside = any(isinstance(array, jax.core.Tracer) for array in arrays)
-        program = thorough if inside or is_large(arrays, limit) else quick()
-        return put_together(*program(frame, arrays))
+        if inside or not is_large(arrays, limit):
+            return put_together(*(thorough if inside else quick())(frame, arrays))
+        found = put_together(*thorough(frame, arrays))
+        return jax.block_until_ready(found)  # before the next, which has as much to hold
 
     return call
 
