@@ -28,7 +28,7 @@ from bayesglm._module import Module
 from bayesglm.inference.target import AbstractTarget
 
 DEGREES_OF_FREEDOM = 20.0  # of proposals, per dimension: so that tails cost all the same
-BATCH = 64  # draws evaluated at once, of all problems together
+BATCH = 64  # draws, or mirrored pairs, evaluated at once, of all problems together
 PRIOR_DRAWS = 50.0  # per dimension, that the unadapted covariance counts for
 SMALLEST_VARIANCE = 0.1  # of an adapted proposal, in units of the approximation's
 
