@@ -77,8 +77,7 @@ class Sampling:
             With ``"laplace"``: resample the draws by their weights.
         target_accept, max_tree_depth
             Of the No-U-Turn sampler: the acceptance probability that its step size aims at, and
-            the most doublings of a trajectory. None is 0.8 for normal priors, 0.95 for others,
-            and 0.99 for those that make funnels (`Horseshoe`, a strength that is sampled).
+            the most doublings of a trajectory. None is 0.8 for normal priors and 0.95 for others.
         checkpoint
             Folder for the pieces of a NUTS run: the same call resumes a run that was killed.
         continue_from

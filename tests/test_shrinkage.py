@@ -1,5 +1,6 @@
 """Shrinkage priors and sampled strengths: densities against NumPyro's, refusals, posteriors."""
 
+import dataclasses
 import warnings
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from bayesglm.glm.assemble import identity_standardization
 from bayesglm.glm.params import GLMParams
 from bayesglm.regularizer import ARD, R2D2, Horseshoe, UnRegularized
 from bayesglm.regularizer._shape import CoefShape, DataScales
+from bayesglm.regularizer.conditional import QuadraticLikelihood, expand
 from bayesglm.regularizer.shrinkage_priors import Setting
 
 P, K = 3, 2
@@ -27,14 +29,35 @@ SIGMA = np.array([0.7, 1.3])  # residual ones
 KAPPA = 2 * SIGMA**2
 
 
-def setting(movable=None, by_dispersion=True):
+def setting(movable=None, by_dispersion=True, likelihood=None):
     """What the priors depend on, with a flat prior of the intercept."""
     shape = CoefShape.of_params(np.zeros((P, K)))
     flat = UnRegularized().resolve(None, shape, DataScales())
     movable = np.ones((P, K), bool) if movable is None else movable
     unit = SPREAD if by_dispersion else np.ones(K)
     arrays = (jnp.asarray(a) for a in (movable, ROWS, unit))
-    return Setting(*arrays, by_dispersion, flat)
+    return Setting(*arrays, by_dispersion, flat, likelihood)
+
+
+def no_likelihood(rng):
+    return None
+
+
+def correlated(rng):
+    """Of ten rows of random columns and an intercept."""
+    Z = rng.normal(size=(K, 10, P + 1))
+    rest = rng.normal(size=(K, P + 1)), rng.normal(size=K), rng.uniform(0.5, 2, K)
+    return QuadraticLikelihood(*map(jnp.asarray, (np.swapaxes(Z, 1, 2) @ Z, *rest)))
+
+
+def uncorrelated(rng):
+    """The diagonal alone, as for very many features."""
+    full = correlated(rng)
+    diagonal = jnp.diagonal(full.information, axis1=1, axis2=2)
+    return dataclasses.replace(full, information=diagonal)
+
+
+LIKELIHOODS = [no_likelihood, correlated, uncorrelated]
 
 
 @eqx.filter_jit
@@ -44,19 +67,20 @@ def place(prior, raw, own, kappa):
 
 
 def unflatten(prior, theta):
-    """Coefficients and own parameters from a vector, of one response."""
-    raw, own, at = theta[:P, None], {}, P
+    """Coefficients, intercept and own parameters from a vector, of one response."""
+    raw, own, at = theta[:P, None], {}, P + 1
     for name, size in prior.sizes((P, 1)).items():
         own[name], at = theta[None, at : at + size], at + size
     assert at == theta.size
-    return GLMParams(raw, jnp.zeros(1)), own
+    return GLMParams(raw, theta[P : P + 1]), own
 
 
 def density_and_numbers(prior, theta, kappa):
     """Log density of a vector, and the parameters that users know."""
     raw, own = unflatten(prior, theta)
     params, density = place(prior, raw, own, kappa)
-    return density[0], {"coef": params.coef[:, 0], **prior.constrained(own, kappa)}
+    known = {"coef": params.coef[:, 0], "intercept": params.intercept}
+    return density[0], known | prior.constrained(own, kappa)
 
 
 # The priors as NumPyro models of the users' numbers, written from the papers, not from the code.
@@ -133,26 +157,30 @@ def check_density(prior, model, translate, names, rng, extra=lambda numbers: 0.0
         def stacked(theta):
             density, known = density_and_numbers(prior, theta, kappa)
             known = translate(known, unflatten(prior, theta)[1])
-            return jnp.concatenate([jnp.ravel(known[name]) for name in names]), (density, known)
+            free = [jnp.ravel(known[name]) for name in ("intercept", *names)]
+            return jnp.concatenate(free), (density, known)
 
         volume, (density, known) = jax.jacfwd(stacked, has_aux=True)(theta)
         return density, known, jnp.linalg.slogdet(volume)[1]
 
-    got, known, log_volume = evaluate(jnp.asarray(rng.normal(size=P + sum(sizes.values()))))
+    got, known, log_volume = evaluate(jnp.asarray(rng.normal(size=P + 1 + sum(sizes.values()))))
     known = {name: jnp.squeeze(value) for name, value in known.items()}
     expected, _ = log_density(model, (SIGMA[1], SPREAD[1], ROWS[1]), {}, known)
     np.testing.assert_allclose(got, expected + log_volume + extra(known), rtol=1e-10)
 
 
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("case", CASES)
-def test_density_is_that_of_the_model_in_numpyro(case, rng):
+def test_density_is_that_of_the_model_in_numpyro(case, likelihood, rng):
     regularizer, *truth = CASES[case]
     with jax.enable_x64(True):
-        prior = regularizer.coefficient_prior(setting()).take(jnp.array([1]), K)
+        at = setting(likelihood=likelihood(rng))
+        prior = regularizer.coefficient_prior(at).take(jnp.array([1]), K)
         check_density(prior, *truth, rng)
 
 
-def test_density_of_r2d2(rng):
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_density_of_r2d2(likelihood, rng):
     """Shares are gamma variables over their sum: one coordinate more, which has its own prior."""
 
     def with_total(numbers, own):
@@ -162,7 +190,8 @@ def test_density_of_r2d2(rng):
     names = ("coef", "r2", "free", "total")
     of_total = lambda numbers: dist.Gamma(0.6 * P, 1.0).log_prob(numbers["total"])
     with jax.enable_x64(True):
-        prior = R2D2(0.3, 4.0, 0.6).coefficient_prior(setting()).take(jnp.array([1]), K)
+        at = setting(likelihood=likelihood(rng))
+        prior = R2D2(0.3, 4.0, 0.6).coefficient_prior(at).take(jnp.array([1]), K)
         check_density(prior, r2d2, with_total, names, rng, of_total)
 
 
@@ -200,13 +229,14 @@ def test_masked_coefficients_take_no_share():
         np.testing.assert_allclose(horseshoe.multiples["global_scale"], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("regularizer", [Horseshoe(), R2D2(), ARD()], ids=lambda r: str(r)[:4])
-def test_masked_coefficients_leave_the_slopes_finite(regularizer, rng):
+def test_masked_coefficients_leave_the_slopes_finite(regularizer, likelihood, rng):
     """Else the sampler never moves: every trajectory of a masked response diverged under R2D2."""
     movable = np.ones((P, K), bool)
     movable[0, 1] = False
     with jax.enable_x64(True):
-        prior = regularizer.coefficient_prior(setting(movable))
+        prior = regularizer.coefficient_prior(setting(movable, likelihood=likelihood(rng)))
         own = {n: jnp.asarray(rng.normal(size=(K, s))) for n, s in prior.sizes((P, K)).items()}
         raw = GLMParams(jnp.asarray(rng.normal(size=(P, K))) * movable, jnp.zeros(K))
 
@@ -216,6 +246,37 @@ def test_masked_coefficients_leave_the_slopes_finite(regularizer, rng):
             return jnp.sum(density) + jnp.sum(params.coef)
 
         assert all(np.isfinite(slope).all() for slope in slopes(own).values())
+
+
+def test_coefficients_of_gaussian_data_do_not_depend_on_their_scales(rng):
+    """Given the scales, coordinates are independent and standard normal: as far as they go from
+    zero, so far the density falls, wherever the scales are.
+    """
+    with jax.enable_x64(True):
+        Z = np.column_stack([rng.normal(size=(12, P)), np.ones(12)])
+        y, centre = rng.normal(size=12), 0.4
+        params = GLMParams(jnp.asarray(rng.normal(size=(P, 1))), jnp.full(1, centre))
+        away = y - Z[:, :P] @ params.coef[:, 0] - centre
+        derivatives = jnp.asarray(2 * Z.T @ Z)[None], jnp.asarray(2 * Z.T @ away)[None]
+        free = jax.tree.map(lambda a: np.ones(a.shape, bool), params)
+        quadratic = expand(*derivatives, params, free)
+        one = setting(likelihood=None).take(jnp.array([1]), K)
+        one = dataclasses.replace(one, likelihood=quadratic)
+        prior, kappa = Horseshoe(0.5).coefficient_prior(one), jnp.asarray(KAPPA[1:])
+
+        def density(theta):
+            raw, own = unflatten(prior, theta)
+            at, log_prior = place(prior, raw, own, kappa)
+            rest = y - Z[:, :P] @ at.coef[:, 0] - at.intercept
+            # What of an intercept with the prior that its coordinate is scaled by is not flat.
+            narrower = 0.5 * ((at.intercept[0] - centre) / quadratic.intercept_scale[0]) ** 2
+            return log_prior[0] - jnp.sum(rest**2) / kappa[0] - narrower
+
+        size = P + 1 + sum(prior.sizes((P, 1)).values())
+        for _ in range(3):
+            theta = jnp.asarray(rng.normal(size=size))
+            fall = density(theta.at[: P + 1].set(0.0)) - density(theta)
+            np.testing.assert_allclose(fall, 0.5 * np.sum(theta[: P + 1] ** 2), rtol=1e-9)
 
 
 def test_moments_of_draws():

@@ -9,15 +9,26 @@ log of the dispersion where it is not known, and the prior's own parameters.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from bayesglm._compiled import compiled
 from bayesglm._module import Module
-from bayesglm.glm.likelihood import Likelihood, Rows, Standardization, weigh_cells
+from bayesglm.glm.likelihood import (
+    Likelihood,
+    Rows,
+    Standardization,
+    information_matrices,
+    row_sums,
+    weigh_cells,
+)
 from bayesglm.glm.params import GLMParams, pack, unpack
 from bayesglm.inference.target import AbstractTarget, columns_of_hessian
+from bayesglm.regularizer._kernels import by_response
+from bayesglm.regularizer.conditional import QuadraticLikelihood, expand
 from bayesglm.regularizer.responses import take_entries
 
 
@@ -159,6 +170,22 @@ class LogPosterior(AbstractTarget):
             GLMParams(self.movable.coef[:, index], self.movable.intercept[index]),
         )
 
+    def expanded(self, likelihood: QuadraticLikelihood) -> LogPosterior:
+        """Return the densities in the coordinates that an expansion of the likelihood makes."""
+        setting = replace(self.prior.setting, likelihood=likelihood)
+        return replace(self, prior=replace(self.prior, setting=setting))
+
+    @property
+    def spread(self) -> Any:
+        """Rough standard deviations in these coordinates, matrices (K, D, D).
+
+        Of one; the log of a dispersion has that of the log of a variance, the square root of 2 / n.
+        """
+        size = jnp.ones((self.num_problems, self.size))
+        if self.scale_prior is not None:
+            size = size.at[:, self.num_main].set((1.0 + 0.5 * self.num_rows) ** -0.5)
+        return size[:, :, None] * jnp.eye(self.size)
+
     # Equal shifts of all classes, which change no probability
 
     @property
@@ -285,3 +312,26 @@ class LogPosterior(AbstractTarget):
     def precision(self, theta: Any) -> Any:
         """Minus the Hessians (K, D, D); kinks of the prior are smoothed over a posterior width."""
         return columns_of_hessian(self, theta)
+
+
+@compiled
+def expansion(density: LogPosterior, params: GLMParams) -> QuadraticLikelihood:
+    """Second-order expansion of the log-likelihoods.
+
+    Parameters
+    ----------
+    density
+        Posterior densities, whose priors play no part.
+    params
+        Where, in the user's columns.
+    """
+    params = density.standardization.to_standard(jax.tree.map(jnp.asarray, params))
+    sums = row_sums(density.likelihood, density.standardization, params, density.rows)
+    p, *trailing = params.coef.shape
+    information = information_matrices(sums.information, p, tuple(trailing))
+    return expand(
+        density.num_rows[:, None, None] * information,
+        -density.num_rows[:, None] * by_response(sums.gradient),
+        params,
+        density.movable,
+    )

@@ -106,22 +106,6 @@ def approximate(target: AbstractTarget, start: Any, *, find_mode: bool = True) -
     return Gaussian(found.theta, inverse_root(found.precision))
 
 
-@compiled
-def separately(target: AbstractTarget, start: Any) -> Gaussian:
-    """Independent normal distributions about ``start``, each as wide as the curvature there.
-
-    For targets without a mode worth finding, where the directions of one point mean little.
-
-    Parameters
-    ----------
-    target, start
-        As in `approximate`.
-    """
-    curvature = jnp.abs(jnp.diagonal(target.precision(start), axis1=-2, axis2=-1))
-    spread = jnp.where(curvature > 0, curvature, 1.0) ** -0.5
-    return Gaussian(start, spread[:, :, None] * jnp.eye(start.shape[1]))
-
-
 def inverse_root(precision: Any) -> Any:
     """Matrices R with ``R R'`` the inverse of each matrix (B, D, D), or of its absolute value.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesglm.glm import fitting
 from bayesglm.glm.assemble import Assembled
-from bayesglm.glm.log_posterior import LogPosterior
+from bayesglm.glm.log_posterior import LogPosterior, expansion
 from bayesglm.glm.validation import Data
 from bayesglm.inference import laplace
 from bayesglm.inference.joint import Joint
@@ -117,6 +117,8 @@ def log_posterior(
         scale_prior,
         movable,
     )
+    if not prior.has_mode:
+        density = density.expanded(expansion(density, fit.params))
     spread = response_spread(data) if np.isinf(observations.mean_range[0]) else 1.0
     scale = np.where(np.isfinite(scale) & (scale > 0), scale, spread**2)
     start = density.vector(fit.params, scale)
@@ -125,7 +127,7 @@ def log_posterior(
     if exact and not prior.couples_responses and fitting.is_canonical(model):
         around = _approximation(model, fit, start)
     elif not prior.has_mode:
-        around = laplace.separately(density, start)
+        around = laplace.Gaussian(start, density.spread)
     # With a coefficient for every row, the joint density is largest where the fit is perfect.
     fits_perfectly = scale_prior is not None and model.outnumbered.any()
     at_mode = exact or not prior.smooth or fits_perfectly

@@ -16,12 +16,13 @@ from jax import lax
 
 from bayesglm._compiled import compiled
 from bayesglm.glm.likelihood import weigh_cells
-from bayesglm.glm.log_posterior import LogPosterior
+from bayesglm.glm.log_posterior import LogPosterior, expansion
 from bayesglm.glm.params import GLMParams
 from bayesglm.inference import laplace
 from bayesglm.inference.target import AbstractTarget, columns_of_hessian
 from bayesglm.posterior import draws
 from bayesglm.posterior.build import Posterior
+from bayesglm.regularizer.conditional import QuadraticLikelihood
 
 
 class DataSets(AbstractTarget):
@@ -35,18 +36,22 @@ class DataSets(AbstractTarget):
         Responses of all data sets, padded as the rows are: shape (S, n, K) or (S, n, K, C).
     index
         Which of the S K problems these are, shape (P,).
+    expansions
+        Of the likelihoods, one more axis of length S in front, for priors without a mode.
     """
 
     one: LogPosterior
     y: Any
     index: Any
+    expansions: QuadraticLikelihood | None = None
 
     def _each(self, function: Any, theta: Any) -> Any:
         """``function(density, theta)`` of every data set, for vectors (P, D) of problems."""
         S, K, D = len(self.y), self.one.num_problems, theta.shape[1]
         wide = jnp.zeros((S * K, D)).at[self.index].set(theta).reshape(S, K, D)
-        given = lambda y: eqx.tree_at(lambda density: density.rows.y, self.one, y)
-        found = jax.vmap(lambda y, t: function(given(y), t))(self.y, wide)
+        found = jax.vmap(lambda y, own, t: function(_given(self.one, y, own), t))(
+            self.y, self.expansions, wide
+        )
         return jax.tree.map(lambda a: a.reshape(S * K, *a.shape[2:])[self.index], found)
 
     def value_and_gradient(self, theta: Any) -> tuple[Any, Any]:
@@ -71,7 +76,8 @@ class DataSets(AbstractTarget):
         """Return some of the problems; only their data sets are evaluated."""
         problems, K = np.asarray(self.index)[index], self.one.num_problems
         sets, place = np.unique(problems // K, return_inverse=True)
-        return DataSets(self.one, self.y[sets], jnp.asarray(place * K + problems % K))
+        own = jax.tree.map(lambda leaf: leaf[sets], self.expansions)
+        return DataSets(self.one, self.y[sets], jnp.asarray(place * K + problems % K), own)
 
     # What samplers ask of a density
 
@@ -99,6 +105,17 @@ class DataSets(AbstractTarget):
     def free(self) -> Any:
         """True where a coordinate means something, shape (P, D)."""
         return self.one.free[self.index % self.one.num_problems]
+
+
+def _given(one: LogPosterior, y: Any, own: QuadraticLikelihood | None) -> LogPosterior:
+    """Log-density given one of the data sets, and the expansion of its likelihood."""
+    density = eqx.tree_at(lambda density: density.rows.y, one, y)
+    return density if own is None else density.expanded(own)
+
+
+@compiled
+def _expansions(one: LogPosterior, y: Any, start: GLMParams) -> QuadraticLikelihood:
+    return jax.vmap(lambda y, at: expansion(_given(one, y, None), at))(y, start)
 
 
 @dataclass(frozen=True)
@@ -136,11 +153,15 @@ def posterior_of_each(one: LogPosterior, y: np.ndarray, start: GLMParams, scale:
     """
     padding = [(0, 0)] * y.ndim
     padding[1] = (0, one.rows.X.shape[0] - y.shape[1])
+    y = jnp.asarray(np.pad(y, padding, mode="edge"))
+    expansions = None if one.prior.has_mode else _expansions(one, y, start)
     theta = jax.vmap(one.vector)(start, jnp.asarray(scale))
     theta = theta.reshape(-1, theta.shape[-1])
     problems = np.arange(len(theta))
-    density = DataSets(one, jnp.asarray(np.pad(y, padding, mode="edge")), jnp.asarray(problems))
-    around = None if one.prior.has_mode else laplace.separately(density, theta)
+    density = DataSets(one, y, jnp.asarray(problems), expansions)
+    around = None
+    if expansions is not None:
+        around = laplace.Gaussian(theta, jnp.tile(one.spread, (len(y), 1, 1)))
     return PosteriorOfEach(density, theta, False, problems, around)
 
 
@@ -159,9 +180,18 @@ def place(density: DataSets, theta: np.ndarray) -> tuple[Any, Any, Any, dict[str
     Arrays with the axes chains, draws, S, and those of one data set.
     """
     chains, count, _, D = theta.shape
-    K = density.one.num_problems
-    placed = draws.place(density.one, theta.reshape(chains, -1, K, D))
-    return jax.tree.map(lambda a: a.reshape(chains, count, -1, *a.shape[2:]), placed)
+    S, K = len(density.y), density.one.num_problems
+    sets = np.moveaxis(theta.reshape(-1, S, K, D), 1, 0)
+    found = _placed(density.one, density.y, density.expansions, jnp.asarray(sets))
+    in_rows = lambda a: np.moveaxis(np.array(a), 0, 1).reshape(chains, count * S, *a.shape[2:])
+    known = draws.without_unknown(density.one, *jax.tree.map(in_rows, found))
+    return jax.tree.map(lambda a: a.reshape(chains, count, S, *a.shape[2:]), known)
+
+
+@compiled
+def _placed(one: LogPosterior, y: Any, expansions: Any, theta: Any) -> Any:
+    of_set = lambda y, own, theta: draws.placed(_given(one, y, own), theta)
+    return jax.vmap(of_set)(y, expansions, theta)
 
 
 @compiled

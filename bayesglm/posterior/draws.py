@@ -81,7 +81,9 @@ class Draws:
 
 
 @compiled
-def _placed(density: LogPosterior, theta: Any) -> tuple[Any, Any, Any, Any]:
+def placed(density: LogPosterior, theta: Any) -> tuple[Any, Any, Any, Any]:
+    """As `place`, for vectors of shape (draws, K, D), and whatever is known of them."""
+
     def one(theta):
         position = density.position(theta)
         params = density.standardization.from_standard(position.params)
@@ -109,14 +111,20 @@ def place(density: LogPosterior, theta: np.ndarray) -> tuple[Any, Any, Any, dict
     (chains, draws, K), and the prior's own parameters (chains, draws, K[, size]) by name.
     """
     chains, draws = theta.shape[:2]
-    placed = _placed(density, jnp.asarray(theta.reshape(-1, *theta.shape[2:])))
+    found = placed(density, jnp.asarray(theta.reshape(-1, *theta.shape[2:])))
     apart = lambda a: np.array(a).reshape(chains, draws, *a.shape[1:])
-    coef, intercept, scale, own = jax.tree.map(apart, placed)
+    return without_unknown(density, *jax.tree.map(apart, found))
+
+
+def without_unknown(
+    density: LogPosterior, coef: np.ndarray, intercept: np.ndarray, scale: np.ndarray, own: Any
+) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Return what `place` does, NaN where there is neither prior nor data; changes its arrays."""
     mask = density.likelihood.feature_mask
     if mask is not None:
         coef = coef * np.asarray(mask)
     silent = ~np.asarray(density.free)[:, : density.num_main].any(axis=1)
-    if silent.any():  # no data and no prior: nothing is known of them
+    if silent.any():
         coef[:, :, :, silent] = intercept[:, :, silent] = np.nan
     return coef, intercept, scale, own
 

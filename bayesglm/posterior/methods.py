@@ -18,7 +18,7 @@ LARGEST_K = 0.7  # of weights that can be trusted
 ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must reach
 LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
 SHORT_WARMUP, LONG_WARMUP = 150, 1000
-ACCEPT, ACCEPT_IN_TAILS, ACCEPT_IN_FUNNELS = 0.8, 0.95, 0.99  # rstanarm's `adapt_delta`, or less
+ACCEPT, ACCEPT_IN_TAILS = 0.8, 0.95  # rstanarm's `adapt_delta`, or less
 CLOSE_FIT = 0.99  # efficiency of proposals from which adapting gains less than it costs
 BURN_IN = 50  # transitions of an independence sampler that forget its start
 
@@ -115,8 +115,7 @@ def _nuts_settings(prior: Any, options: Options) -> nuts.Settings:
     if warmup is None:
         warmup = SHORT_WARMUP if prior.gaussian else LONG_WARMUP
     if accept is None:
-        otherwise = ACCEPT_IN_TAILS if prior.has_mode else ACCEPT_IN_FUNNELS
-        accept = ACCEPT if prior.gaussian else otherwise
+        accept = ACCEPT if prior.gaussian else ACCEPT_IN_TAILS
     return nuts.Settings(warmup, not prior.gaussian, options.max_tree_depth, accept)
 
 

@@ -16,6 +16,11 @@ def per_response(values: Array) -> Array:
     return jnp.sum(values, axis=(0, *range(2, values.ndim)))
 
 
+def by_response(values: Array) -> Array:
+    """Move the responses first and flatten the rest, feature by feature: shape (K, m)."""
+    return jnp.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+
+
 def over_responses(values: Array, coef: Array) -> Array:
     """One value per response, or one for all, shaped to broadcast to the coefficients."""
     return jnp.reshape(values, (1, -1, *(1,) * (coef.ndim - 2)))

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from bayesglm._module import Module
 from bayesglm.regularizer._kernels import (
     Array,
+    by_response,
     log_elastic_net_normalizer,
     log_group_normalizer,
     over_responses,
@@ -113,7 +114,7 @@ class Penalty(Module):
         gradient = jax.grad(lambda w: jnp.sum(self.smooth_value(w)))
 
         def along(direction: Array) -> Array:
-            return _by_response(jax.jvp(gradient, (coef,), (direction,))[1])
+            return by_response(jax.jvp(gradient, (coef,), (direction,))[1])
 
         if self.separable:
             return jax.vmap(jnp.diag)(along(jnp.ones_like(coef)))
@@ -366,8 +367,3 @@ class CompositePenalty(Penalty):
         """Each part with its rows of ``array``."""
         ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths) - 1)]
         return list(zip(self.parts, jnp.split(array, ends), strict=True))
-
-
-def _by_response(values: Array) -> Array:
-    """Move the responses first and flatten the rest, feature by feature: shape (K, m)."""
-    return jnp.moveaxis(values, 1, 0).reshape(values.shape[1], -1)

@@ -1,8 +1,9 @@
 r"""Densities of shrinkage priors, in coordinates in which they are easy to sample.
 
-Coefficients of the standardised columns are :math:`\beta_j=z_j s_j` with z standard normal
-("non-centred"), so that scales near zero make no funnel; the parameters of the scales s are on the
-whole line, by the logarithm or the logit.
+Coefficients of the standardised columns are :math:`\beta_j=u_j s_j` with u standard normal
+("non-centred"), so that scales near zero make no funnel; where something is known of the
+likelihood, u are those of `bayesglm.regularizer.conditional`, so that scales far from zero make no
+ridge either. The parameters of the scales s are on the whole line, by the logarithm or the logit.
 
 References
 ----------
@@ -26,6 +27,7 @@ from bayesglm._compiled import compiled
 from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, with_array_parameters
 from bayesglm.regularizer._kernels import Array, per_response
+from bayesglm.regularizer.conditional import QuadraticLikelihood
 from bayesglm.regularizer.penalties import Penalty
 from bayesglm.regularizer.responses import take_responses
 from bayesglm.regularizer.sampled import CoefficientPrior
@@ -49,6 +51,8 @@ class Setting(Module):
         Whether these are such responses: the dispersion factor is then twice their variance.
     intercept
         Penalty that is the prior of the intercept, counting one row.
+    likelihood
+        Expansion of the log-likelihood, in whose coordinates draws are easy; None without data.
     """
 
     movable: Array
@@ -56,6 +60,7 @@ class Setting(Module):
     unit: Array
     by_dispersion: bool = eqx.field(static=True)
     intercept: Penalty
+    likelihood: QuadraticLikelihood | None = None
 
     @property
     def num_coefficients(self) -> np.ndarray:
@@ -70,6 +75,7 @@ class Setting(Module):
             self.unit[index],
             self.by_dispersion,
             take_responses(self.intercept, index, num_responses),
+            self.likelihood and self.likelihood.take(index),
         )
 
     def sigma(self, kappa: Array) -> Array:
@@ -137,6 +143,8 @@ class ShrinkagePrior(CoefficientPrior):
     def raw(self, params, coordinates):
         """Return standard normal coordinates, no farther than `FARTHEST_START` from zero."""
         params = coordinates.to_standard(params)
+        if self.setting.likelihood is not None:  # then zero is where the mode would be
+            return jax.tree.map(jnp.zeros_like, params)
         shape = params.coef.shape
         own = {name: jnp.zeros((shape[1], size)) for name, size in self.sizes(shape).items()}
         scales = self._wide(self.scales(self._constrain(own)[0], self.setting.unit))
@@ -147,10 +155,13 @@ class ShrinkagePrior(CoefficientPrior):
         """Parameters of standardised columns, and the log density."""
         del num_rows
         values, density = self._constrain(own)
-        scales = self._wide(self.scales(values, self.setting.sigma(kappa)))
+        scales = self.scales(values, self.setting.sigma(kappa))
+        if self.setting.likelihood is not None:
+            raw, log_volume = self.setting.likelihood.place(raw, scales, kappa)
+            density += log_volume
         log_normal = -0.5 * (raw.coef**2 + math.log(2.0 * math.pi))
         density += per_response(jnp.where(self.setting.movable, log_normal, 0.0))
-        params = type(raw)(raw.coef * scales, raw.intercept)
+        params = type(raw)(raw.coef * self._wide(scales), raw.intercept)
         centered = self.setting.intercept.intercept_centered
         at = params if centered else coordinates.from_standard(params)
         return params, density - self.setting.intercept.intercept_value(at.intercept)
