@@ -30,10 +30,10 @@ def main(argv=None):
     if options.one_core:
         os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from . import fits, harness, peers, sampling
+    from . import fits, harness, peers, sampling, shrinkage
 
     warnings.simplefilter("ignore")
-    cases = {case.name: case for case in fits.CASES + sampling.CASES}
+    cases = {case.name: case for case in fits.CASES + sampling.CASES + shrinkage.CASES}
     chosen = [cases[name] for name in options.only or cases]
     if options.first_run_of:
         print(harness.first_run(chosen[0], options.first_run_of))
