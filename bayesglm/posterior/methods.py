@@ -17,7 +17,7 @@ from bayesglm.posterior.draws import Draws, Options
 LARGEST_K = 0.7  # of weights that can be trusted
 ESS_PER_CHAIN, SMALLEST_SHARE = 100, 0.1  # of draws, that a cheaper method must reach
 LARGEST_BLOCK = 2**29  # bytes of draws of the responses that are sampled together
-SHORT_WARMUP, LONG_WARMUP = 150, 1000
+SHORT_WARMUP, LONG_WARMUP = 150, 500
 ACCEPT, ACCEPT_IN_TAILS = 0.8, 0.95  # rstanarm's `adapt_delta`, or less
 CLOSE_FIT = 0.99  # efficiency of proposals from which adapting gains less than it costs
 BURN_IN = 50  # transitions of an independence sampler that forget its start
