@@ -172,8 +172,7 @@ class LogPosterior(AbstractTarget):
 
     def expanded(self, likelihood: QuadraticLikelihood) -> LogPosterior:
         """Return the densities in the coordinates that an expansion of the likelihood makes."""
-        setting = replace(self.prior.setting, likelihood=likelihood)
-        return replace(self, prior=replace(self.prior, setting=setting))
+        return replace(self, prior=self.prior.informed(likelihood))
 
     @property
     def spread(self) -> Any:

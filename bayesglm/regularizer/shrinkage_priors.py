@@ -172,6 +172,11 @@ class ShrinkagePrior(CoefficientPrior):
         setting = self.setting.take(index, num_responses)
         return dataclasses.replace(self, setting=setting, multiples=multiples)
 
+    def informed(self, likelihood: QuadraticLikelihood) -> ShrinkagePrior:
+        """Return the prior in the coordinates that an expansion of the likelihood makes."""
+        setting = dataclasses.replace(self.setting, likelihood=likelihood)
+        return dataclasses.replace(self, setting=setting)
+
     def constrained(self, own, kappa):
         """Scales in link units; those of coefficients have shape (K, p[, C])."""
         return self._shaped(self.named(self._constrain(own)[0], self.setting.sigma(kappa)))
