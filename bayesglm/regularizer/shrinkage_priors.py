@@ -33,6 +33,7 @@ from bayesglm.regularizer.responses import take_responses
 from bayesglm.regularizer.sampled import CoefficientPrior
 
 FARTHEST_START = 3.0  # of a standard normal coordinate
+TRUSTED = 2.0  # link units from zero, of a column of unit spread
 
 
 class Setting(Module):
@@ -77,6 +78,13 @@ class Setting(Module):
             take_responses(self.intercept, index, num_responses),
             self.likelihood and self.likelihood.take(index),
         )
+
+    def trusted(self, scales: Array) -> Array:
+        """Scales, at most `TRUSTED` where an expansion of the likelihood may be wrong far out.
+
+        If the data separate the responses, it is flat there, and coefficients go with their scales.
+        """
+        return scales if self.by_dispersion else scales / jnp.hypot(1.0, scales / TRUSTED)
 
     def sigma(self, kappa: Array) -> Array:
         """Residual standard deviation of such responses, else one; shape of ``kappa``."""
@@ -157,7 +165,8 @@ class ShrinkagePrior(CoefficientPrior):
         values, density = self._constrain(own)
         scales = self.scales(values, self.setting.sigma(kappa))
         if self.setting.likelihood is not None:
-            raw, log_volume = self.setting.likelihood.place(raw, scales, kappa)
+            trusted = self.setting.trusted(scales)
+            raw, log_volume = self.setting.likelihood.place(raw, trusted, kappa)
             density += log_volume
         log_normal = -0.5 * (raw.coef**2 + math.log(2.0 * math.pi))
         density += per_response(jnp.where(self.setting.movable, log_normal, 0.0))
