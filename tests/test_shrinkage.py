@@ -148,7 +148,7 @@ CASES = {
 }
 
 
-def check_density(prior, model, translate, names, rng, extra=lambda numbers: 0.0):
+def check_density(prior, model, translate, names, rng, extra=lambda numbers: 0.0, units=None):
     """Equal with the determinant of the map from coordinates to numbers, found by autodiff."""
     kappa, sizes = jnp.asarray(KAPPA[1:]), prior.sizes((P, 1))
 
@@ -165,7 +165,7 @@ def check_density(prior, model, translate, names, rng, extra=lambda numbers: 0.0
 
     got, known, log_volume = evaluate(jnp.asarray(rng.normal(size=P + 1 + sum(sizes.values()))))
     known = {name: jnp.squeeze(value) for name, value in known.items()}
-    expected, _ = log_density(model, (SIGMA[1], SPREAD[1], ROWS[1]), {}, known)
+    expected, _ = log_density(model, (*(units or (SIGMA[1], SPREAD[1])), ROWS[1]), {}, known)
     np.testing.assert_allclose(got, expected + log_volume + extra(known), rtol=1e-10)
 
 
@@ -177,6 +177,16 @@ def test_density_is_that_of_the_model_in_numpyro(case, likelihood, rng):
         at = setting(likelihood=likelihood(rng))
         prior = regularizer.coefficient_prior(at).take(jnp.array([1]), K)
         check_density(prior, *truth, rng)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_density_is_the_same_where_far_scales_are_not_trusted(case, rng):
+    """In link units, where the coordinates follow the likelihood up to a bound."""
+    regularizer, *truth = CASES[case]
+    with jax.enable_x64(True):
+        at = setting(by_dispersion=False, likelihood=correlated(rng))
+        prior = regularizer.coefficient_prior(at).take(jnp.array([1]), K)
+        check_density(prior, *truth, rng, units=(1.0, 1.0))
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)

@@ -26,7 +26,7 @@ import numpy as np
 from bayesglm._compiled import compiled
 from bayesglm._module import Module
 from bayesglm.regularizer._distributions import describe, with_array_parameters
-from bayesglm.regularizer._kernels import Array, per_response
+from bayesglm.regularizer._kernels import Array, by_response, per_response
 from bayesglm.regularizer.conditional import QuadraticLikelihood
 from bayesglm.regularizer.penalties import Penalty
 from bayesglm.regularizer.responses import take_responses
@@ -314,7 +314,7 @@ class R2D2Prior(ShrinkagePrior):
         }
 
     def _shares(self, values: dict[str, Array]) -> Array:
-        used = jnp.moveaxis(self.setting.movable, 1, 0).reshape(self.setting.unit.shape[0], -1)
+        used = by_response(self.setting.movable)
         amounts = jnp.where(used, values["share"], 0.0)
         total = jnp.sum(amounts, axis=-1, keepdims=True)
         return amounts / jnp.where(total > 0, total, 1.0)
