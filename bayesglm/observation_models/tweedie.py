@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,6 +43,7 @@ class TweedieObservations(Observations):
     """
 
     power: Any
+    polynomial: bool = eqx.field(static=True, default=False)  # the series of the density
 
     mean_range = (0.0, jnp.inf)
     scale_estimator = "moments"
@@ -55,6 +57,8 @@ class TweedieObservations(Observations):
                 f"`power` must be strictly between 1 and 2; got {power!r}. For 0, 1, 2 and 3 use "
                 "'Gaussian', 'Poisson', 'Gamma' and 'InverseGaussian'."
             )
+        spread = self.power - 1
+        self.polynomial = bool(np.all((spread >= _tweedie.NARROW) & (spread <= _tweedie.WIDE)))
 
     @property
     @override
@@ -64,7 +68,8 @@ class TweedieObservations(Observations):
     @override
     @outside_is(-jnp.inf)
     def log_density(self, y, eta, link, scale):
-        return _tweedie.log_density(y, link.log_mean(eta), scale, cast(self.power, y, eta))
+        log_mean, power = link.log_mean(eta), cast(self.power, y, eta)
+        return _tweedie.log_density(y, log_mean, scale, power, polynomial=self.polynomial)
 
     @override
     @outside_is(jnp.inf)
