@@ -76,22 +76,21 @@ def beta(y, mean, complement, scale):
     return constant + (a - 1) * mp.log(y) + (b - 1) * mp.log1p(-y)
 
 
-def tweedie(y, mean, complement, scale):
+def tweedie(y, mean, complement, scale, power=1.5):
     """Sum of the series outwards from its largest term, until terms stop to matter."""
-    p = mp.mpf(1.5)
+    p = mp.mpf(power)
     kernel = (y * mean ** (1 - p) / (p - 1) + mean ** (2 - p) / (2 - p)) / scale
-    return -kernel + (_tweedie_constant(y, scale) if y else 0)
+    return -kernel + (_tweedie_constant(y, scale, p) if y else 0)
 
 
 @functools.cache
-def _tweedie_constant(y, scale):
+def _tweedie_constant(y, scale, p):
     """Free of the mean: 60 digits serve differences of any precision, as they cancel."""
     with mp.workdps(60):
-        return _tweedie_series(y, scale)
+        return _tweedie_series(y, scale, p)
 
 
-def _tweedie_series(y, scale):
-    p = mp.mpf(1.5)
+def _tweedie_series(y, scale, p):
     alpha = (2 - p) / (1 - p)
     log_z = alpha * mp.log((p - 1) / y) - mp.log(2 - p) - (1 - alpha) * mp.log(scale)
     peak = max(1, int(y ** (2 - p) / ((2 - p) * scale)))

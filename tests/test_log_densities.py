@@ -24,7 +24,7 @@ from exact_densities import (
 )
 
 from bayesglm import _log_densities, _special, links
-from bayesglm.observation_models import BinomialObservations, resolve
+from bayesglm.observation_models import BinomialObservations, TweedieObservations, resolve
 
 TAILS = [-700.0, -40.0, -12.3, -1.0, -1e-3, 0.0, 0.3, 5.0, 13.8, 40.0, 700.0]
 COUNTS = [0.0, 1.0, 2.0, 9.0, 10.0, 37.0, 1e6]
@@ -124,6 +124,29 @@ def test_log_density_is_exact(family, link):
     actual = eqx.filter_jit(model_of(family).log_density)(y, eta, links.resolve(link), scale)
     # A log-density that crosses zero has no relative accuracy there: 1e-14 nats absolute.
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("power", [1.01, 1.0999, 1.1, 1.25, 1.6, 1.99, 1.999])
+def test_tweedie_density_and_its_slope_in_the_scale_at_any_power(power):
+    """The series is summed in three ways: here are points on both sides of each change."""
+    y, family = 1.7, TweedieObservations(power)
+    change = max(40 * (power - 1), 2 / (power - 1))
+    peaks = np.array([1e-9, 0.1, 1.0, 6.0, 0.5 * change, 0.999 * change, 1.001 * change, 900.0])
+    scales = y ** (2 - power) / ((2 - power) * peaks)
+    density = lambda log_scale: family.log_density(
+        jnp.full(8, y), jnp.full(8, np.log(y)), links.exp, jnp.exp(log_scale)
+    )
+    actual = eqx.filter_jit(lambda s: jax.jvp(density, (s,), (jnp.ones(8),)))(np.log(scales))
+    exact = lambda s: tweedie(mp.mpf(y), mp.mpf(y), None, s, power)
+    h = mp.mpf(10) ** -12
+    expected = np.array([
+        (exact(mp.mpf(s)), (exact(s * mp.exp(h)) - exact(s * mp.exp(-h))) / (2 * h)) for s in scales
+    ]).astype(float)  # fmt: skip
+    # Terms as large as `change / (power - 1)` cancel, and as far as they are rounded.
+    rounding = 4e-16 * max(100, change / (power - 1))
+    np.testing.assert_allclose(actual[0], expected[:, 0], rtol=1e-13, atol=rounding)
+    # The slope of a polynomial of degree 23 enlarges its roundings up to 23**2 times at the ends.
+    np.testing.assert_allclose(actual[1], expected[:, 1], rtol=3e-11, atol=10 * rounding)
 
 
 def exact_derivative(density, point, order):
