@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from bayesglm import intervals
-from bayesglm.diagnostics import convergence
 
 PARAMETERS = ("coef", "all")
 MEASURES = ("ess_bulk", "ess_tail", "r_hat")
@@ -255,11 +254,7 @@ class Coefficients:
         if log_weight is not None:
             size = self._effective_size(group[name], log_weight)
             return np.stack([size, size, np.full(size.shape, np.nan)])
-        if self.diagnostics_ is None:  # read from a file
-            found = convergence.all_of(group[name])
-        else:
-            found = {key: getattr(self.diagnostics_, key)[name] for key in MEASURES}
-        return np.stack([np.ravel(found[key]) for key in MEASURES])
+        return np.stack([np.ravel(getattr(self.diagnostics_, key)[name]) for key in MEASURES])
 
     def _effective_size(self, array: Any, log_weight: np.ndarray) -> np.ndarray:
         """Return Kish's effective size of weighted draws, for every entry of an array of them."""

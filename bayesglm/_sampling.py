@@ -195,7 +195,7 @@ class Sampling:
             **({} if (k := drawn.pareto_k) is None else {"largest_pareto_k": float(np.max(k))}),
         }
         groups = {"posterior": named, "sample_stats": stats, **self._data_groups(data)}
-        labels["obs_id"] = np.arange(len(data.y))
+        labels = labels | {"obs_id": np.arange(len(data.y))}
         self.posterior_ = posterior.to_datatree(groups, labels, attributes, drawn.state)
         diagnostics.warn_of(self.diagnostics_)
         return self.posterior_
@@ -207,7 +207,12 @@ class Sampling:
             "response": self._response_labels(),
             "class": self._class_labels(),
         }
-        return {name: list(values) for name, values in labels.items() if values is not None}
+        plain = lambda label: label.item() if isinstance(label, np.generic) else label
+        return {
+            name: [plain(label) for label in values]
+            for name, values in labels.items()
+            if values is not None
+        }
 
     def _keep_means(self, named: dict[str, np.ndarray]) -> None:
         """Replace the fit, which knows nothing of the prior's own parameters, by means."""

@@ -23,6 +23,7 @@ from bayesglm._encoding import Decoder, Encoder, MissingObjectError
 from bayesglm._parameters import given
 from bayesglm._tree import FeatureLayout
 from bayesglm._warnings import warn_user
+from bayesglm.diagnostics import Diagnostics
 from bayesglm.exceptions import ModelFileError
 from bayesglm.label_encoder import LabelEncoder
 from bayesglm.posterior import datatree
@@ -43,7 +44,7 @@ PLAIN = (
     "_response_names",
     "encoding_",
 )
-FITTED_KEYS = (*ARRAYS, *PLAIN, "layout", "encoder", "probe", "posterior")
+FITTED_KEYS = (*ARRAYS, *PLAIN, "layout", "encoder", "probe", "posterior", "diagnostics")
 PROBE_ROWS = 5
 PROBE_TOLERANCE = 1e-10  # relative, and absolute below 1
 MAX_BYTES = 2**33
@@ -264,6 +265,7 @@ def _fitted_state(model: Any) -> dict[str, Any]:
     state["encoder"] = None if labels is None else [labels.n_classes, labels.classes_]
     state["probe"] = _probe(model, _probe_features(model)) if _can_predict(model) else None
     state["posterior"] = None if model.posterior_ is None else datatree.describe(model.posterior_)
+    state["diagnostics"] = None if model.diagnostics_ is None else vars(model.diagnostics_)
     return state
 
 
@@ -375,6 +377,8 @@ def _rebuild(header: Mapping[str, Any], decoder: Decoder) -> Any:
         model._encoder.classes_ = classes
     if fitted["posterior"] is not None:
         model.posterior_ = datatree.rebuild(fitted["posterior"])
+    if fitted["diagnostics"] is not None:
+        model.diagnostics_ = Diagnostics(**fitted["diagnostics"])
     if fitted["probe"] is not None:
         _check_probe(model, fitted["probe"], header["versions"])
     return model

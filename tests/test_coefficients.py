@@ -21,6 +21,7 @@ def with_draws(model, **arrays):
     """Give a fitted model draws that were made up."""
     labels = model._dimension_labels()
     model.posterior_ = posterior.to_datatree({"posterior": arrays}, labels, {"seed": 0})
+    model.diagnostics_ = diagnostics.diagnose(arrays)
     return model
 
 
@@ -35,7 +36,6 @@ def sampled():
     draws[:, 1:] += 0.7 * (draws[:, :-1] - theta)  # some correlation for the effective size
     arrays = {"coef": draws[..., :4], "intercept": draws[..., 4]}
     with_draws(model, **arrays)
-    model.diagnostics_ = diagnostics.diagnose(arrays)
     return model, before
 
 
@@ -260,6 +260,7 @@ def with_data(model, X, y, theta, constant=None, stats=None):
     groups |= {"sample_stats": stats} if stats else {}
     labels = model._dimension_labels() | {"obs_id": np.arange(len(X))}
     model.posterior_ = posterior.to_datatree(groups, labels, {"seed": 0})
+    model.diagnostics_ = diagnostics.diagnose(groups["posterior"])
 
 
 @pytest.fixture(scope="module")

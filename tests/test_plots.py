@@ -18,7 +18,14 @@ from scipy import stats
 from scipy.special import expit, softmax
 
 import bayesglm.plots
-from bayesglm import GLM, ClassifierGLM, ClassifierPopulationGLM, PopulationGLM, posterior
+from bayesglm import (
+    GLM,
+    ClassifierGLM,
+    ClassifierPopulationGLM,
+    PopulationGLM,
+    diagnostics,
+    posterior,
+)
 from bayesglm._plots import Plots
 from bayesglm.exceptions import NotFittedError
 from bayesglm.plots import rank, uniformity
@@ -68,6 +75,7 @@ def with_draws(model, X, y, coef, intercept, spread=0.1, scale=None, **stats):
     labels = model._dimension_labels() | {"obs_id": np.arange(len(data.y))}
     groups = {"posterior": named, "sample_stats": stats, **model._data_groups(data)}
     model.posterior_ = posterior.to_datatree(groups, labels, {"seed": 0})
+    model.diagnostics_ = diagnostics.diagnose(named)
     return model
 
 
@@ -295,6 +303,7 @@ def test_trace_takes_the_worst_parameters_and_says_so():
     coef[0, :, 2] += 1.0
     coef[0, :, 1] += 0.1
     coef[:, :, 3] = 0.5  # held: nothing to see
+    model.diagnostics_ = diagnostics.diagnose(model.posterior_["posterior"].data_vars)
     axes = model.plot.trace(max_parameters=2)
     assert [ax.get_title(loc="left") for ax in axes[:, 0]] == [
         label(f"coef[{NAMES[2]}]", 44),

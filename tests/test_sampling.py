@@ -98,6 +98,8 @@ class TestRuns:
         loaded = bayesglm.load(tmp_path / "model.npz")
         assert np.array_equal(coef_of(loaded.posterior_), coef_of(drawn[1]))
         assert loaded.posterior_.attrs["seed"] == 3
+        assert str(loaded.diagnostics_) == str(drawn[0].diagnostics_)
+        assert loaded.diagnostics_.table().equals(drawn[0].diagnostics_.table())
         settings = SETTINGS | {"num_samples": 100}
         more = loaded.sample(*data, **settings, continue_from=loaded.posterior_)
         assert coef_of(more).shape == (2, 250, 2)

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm import diagnostics
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -73,7 +71,7 @@ def select(model: Any, names: Sequence[str] | str | None, largest: int) -> Param
         raise ValueError(
             f"`parameters` names {len(chosen)} parameters, and `max_parameters` is {largest}."
         )
-    total, r_hat, ess = len(chosen), *_measures(model, arrays, places, chosen)
+    total, r_hat, ess = len(chosen), *_measures(model, places, chosen)
     if total > largest:
         badness = np.where(np.isnan(r_hat), -ess, r_hat)
         worst = np.argsort(-badness, kind="stable")[:largest]
@@ -122,15 +120,10 @@ def _named(
     return [one for name in wanted for one in ([name] if name in places else members(name))]
 
 
-def _measures(model: Any, arrays: dict[str, Any], places: dict, chosen: list[str]) -> Any:
-    """R-hat and bulk ESS of the chosen: what `sample` found, computed anew after loading."""
-    found = model.diagnostics_
-    owners = {places[name][0] for name in chosen}
-    values = {owner: np.asarray(arrays[owner]) for owner in owners}
-    r_hat = {o: found.r_hat[o] if found else diagnostics.rhat(v) for o, v in values.items()}
-    ess = {o: found.ess_bulk[o] if found else diagnostics.ess_bulk(v) for o, v in values.items()}
+def _measures(model: Any, places: dict, chosen: list[str]) -> Any:
+    """R-hat and bulk ESS of the chosen."""
     take = lambda of: np.array([np.ravel(of[places[n][0]])[places[n][1]] for n in chosen])
-    return take(r_hat), take(ess)
+    return take(model.diagnostics_.r_hat), take(model.diagnostics_.ess_bulk)
 
 
 def _diverging(tree: Any, array: Any, index: int) -> np.ndarray:
