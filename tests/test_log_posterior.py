@@ -357,7 +357,8 @@ def test_fit_is_the_mode_under_a_ridge(family):
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fit_is_the_mode(family, prior):
-    if prior in ("Laplace", "half-normal") and FAMILIES[family].kappa(3.0) != 1.0:
+    weighed = prior in ("Laplace", "half-normal") and FAMILIES[family].kappa(3.0) != 1.0
+    if weighed and np.any(estimator(family, prior).fit(features(prior), Y[family]).coef_ == 0):
         # The prior was weighed at the dispersion that counts all coefficients, and the one that is
         # reported counts those that are not zero.
         pytest.xfail("The mode at another dispersion than `scale_`.")
