@@ -14,6 +14,7 @@ from scipy import integrate, interpolate, optimize, special, stats
 from bayesglm import observation_models as models
 
 TRIALS, STUDENT_DF, TWEEDIE_POWER, KNOWN_SCALE = 5, 4.0, 1.5, 0.5
+SMALLEST_PROPORTION = 1e-9  # what is drawn nearer to zero or one is moved there
 
 
 # Families: what they are called, and log-densities in the mean and the dispersion
@@ -147,7 +148,9 @@ FAMILIES = {
         special.expit,
         lambda y, mean, scale: stats.beta.logpdf(y, mean / scale, (1 - mean) / scale),
         lambda rng, mean, scale: np.clip(
-            rng.beta(mean / scale, (1 - mean) / scale), 1e-9, 1 - 1e-9
+            rng.beta(mean / scale, (1 - mean) / scale),
+            SMALLEST_PROPORTION,
+            1 - SMALLEST_PROPORTION,
         ),
         estimated=True,
     ),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from exact_posteriors import FAMILIES
+from exact_posteriors import FAMILIES, SMALLEST_PROPORTION
 from scipy import stats
 
 from bayesglm import PopulationGLM
@@ -107,7 +107,11 @@ class Calibration(NamedTuple):
 
 
 def simulate(family, prior, num, rng):
-    """Design (n, p), responses (n, num) and the parameters that made them, last axis num."""
+    """Design (n, p), responses (n, num) and the parameters that made them, last axis num.
+
+    Data sets with a proportion too near zero or one to be drawn exactly are left out: as that is a
+    property of the responses, ranks in the rest are uniform all the same.
+    """
     chosen = FAMILIES[family]
     X = rng.uniform(-1.5, 1.5, (ROWS, FEATURES))
     scale, true = np.ones(num), {}
@@ -119,7 +123,11 @@ def simulate(family, prior, num, rng):
     else:
         true["coef"] = COEF_PRIORS[prior][1](rng, (FEATURES, num))
     mean = chosen.mean(X @ true["coef"] + true["intercept"])
-    return X, chosen.draw(rng, mean, scale).astype(float), true
+    Y = chosen.draw(rng, mean, scale).astype(float)
+    exact = np.full(num, True)
+    if family == "Beta":
+        exact = np.all((Y > SMALLEST_PROPORTION) & (Y < 1 - SMALLEST_PROPORTION), axis=0)
+    return X, Y[:, exact], {name: value[..., exact] for name, value in true.items()}
 
 
 def log_likelihood(family, X, Y, coef, intercept, scale=None):
@@ -135,6 +143,7 @@ def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
     rng = np.random.default_rng(seed)
     chosen = FAMILIES[family]
     X, Y, true = simulate(family, prior, num, rng)
+    num = Y.shape[1]
     model = PopulationGLM(chosen.observations, chosen.link, own_prior(family, prior))
     own_scale = dist.Gamma(ROOT_SHAPE, ROOT_RATE) if chosen.estimated else None
     together = num if method != "nuts" or prior == "normal" else FEW
