@@ -124,9 +124,7 @@ def simulate(family, prior, num, rng):
         true["coef"] = COEF_PRIORS[prior][1](rng, (FEATURES, num))
     mean = chosen.mean(X @ true["coef"] + true["intercept"])
     Y = chosen.draw(rng, mean, scale).astype(float)
-    exact = np.full(num, True)
-    if family == "Beta":
-        exact = np.all((Y > SMALLEST_PROPORTION) & (Y < 1 - SMALLEST_PROPORTION), axis=0)
+    exact = ~np.isin(Y, (SMALLEST_PROPORTION, 1 - SMALLEST_PROPORTION)).any(axis=0)
     return X, Y[:, exact], {name: value[..., exact] for name, value in true.items()}
 
 
