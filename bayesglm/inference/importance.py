@@ -168,6 +168,30 @@ def _root(change: Any) -> Any:
     return vectors * jnp.sqrt(jnp.maximum(1.0 + values, SMALLEST_VARIANCE))[:, None, :]
 
 
+def nearest_normal(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
+    """Return normal distributions of unit covariance, about the means that weighted proposals show.
+
+    Parameters
+    ----------
+    weighted
+        Mirrored proposals about the origin.
+
+    Returns
+    -------
+    The means (B, D), and the logs (draws, B) of the target's density over theirs.
+    """
+    z, log_ratio = np.asarray(weighted.z), np.asarray(weighted.log_ratio)
+    weight = np.exp(log_ratio - log_ratio.max(axis=0))
+    center = np.einsum("sb,sbi->bi", weight / weight.sum(axis=0), z)
+    return center, np.asarray(weighted.lp) + 0.5 * np.sum((z - center) ** 2, axis=-1)
+
+
+@compiled_for_once
+def normal_draws(keys: Any, count: int, size: int) -> Any:
+    """Return standard normal draws (count, B, size) for every problem, with keys (B, 2)."""
+    return jax.vmap(lambda key: jax.random.normal(key, (count, size)), out_axes=1)(keys)
+
+
 @compiled_for_once
 def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any, Any]:
     """Accept or reject, in turn, a new proposal and the mirror image of the current draw.

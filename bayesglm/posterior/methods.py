@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -21,6 +22,8 @@ SHORT_WARMUP, LONG_WARMUP = 150, 500
 ACCEPT, ACCEPT_IN_TAILS = 0.8, 0.95  # rstanarm's `adapt_delta`, or less
 CLOSE_FIT = 0.99  # efficiency of proposals from which adapting gains less than it costs
 BURN_IN = 50  # transitions of an independence sampler that forget its start
+NEGLIGIBLE = 0.5  # error of a mean, in units of its Monte Carlo error
+DEFAULT_DRAWS = 4_000  # of which that is, at least
 
 
 def draw(posterior: Posterior, method: str, options: Options) -> Draws:
@@ -149,34 +152,76 @@ def sample_laplace(posterior: Posterior, options: Options) -> Draws:
 
 def sample_importance(posterior: Posterior, options: Options) -> Draws:
     """Run an independence Metropolis sampler: exact, from adapted Laplace proposals."""
-    around = approximation(posterior)
-    return _independent(posterior, options, around)
+    proposals = _proposals(posterior, options, approximation(posterior))
+    return _independent(posterior, options, proposals)
 
 
-def _independent(posterior: Posterior, options: Options, around: Any) -> Draws:
+@dataclass(frozen=True)
+class _Proposals:
+    """A first batch of proposals around Laplace's approximation, and the means to more."""
+
+    around: laplace.Gaussian
+    start: importance.Proposal
+    keys: np.ndarray
+    weigh: Callable[[importance.Proposal, Any], importance.Weighted]
+    first: importance.Weighted
+
+
+def _proposals(posterior: Posterior, options: Options, around: laplace.Gaussian) -> _Proposals:
     white = around.whiten(posterior.target)
     B, D = posterior.first.shape
     keys = chains.random_keys(options.seed, options.num_chains + 2, posterior.problems)
     pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
     weigh = lambda proposal, keys: importance.weigh(white, proposal, keys, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
-    first = weigh(start, keys[0])
+    return _Proposals(around, start, keys, weigh, weigh(start, keys[0]))
+
+
+def _independent(posterior: Posterior, options: Options, proposals: _Proposals) -> Draws:
+    start, first, keys = proposals.start, proposals.first, proposals.keys
     fits = importance.efficiency(first.log_ratio) > CLOSE_FIT
     if fits.all():  # then they are what the first chain chooses from
-        parts = [first, *(weigh(start, key) for key in keys[3:])]
+        parts = [first, *(proposals.weigh(start, key) for key in keys[3:])]
     else:
         proposal = start.where(fits, importance.adapt(first, start))
-        parts = [weigh(proposal, key) for key in keys[2:]]
+        parts = [proposals.weigh(proposal, key) for key in keys[2:]]
         parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
     drawn = importance.metropolis(weighted, keys[1], options.num_chains)
     z, lp, accepted = (np.asarray(a)[:, -options.num_samples :] for a in drawn)
     _, k = importance.pareto_smooth(weighted.log_ratio)
-    theta = around.theta(z)
+    theta = proposals.around.theta(z)
     return Draws(
         theta.reshape(*theta.shape[:2], *posterior.start.shape),
         {"lp": lp, "acceptance_rate": accepted.astype(float)},
         "importance",
+        pareto_k=k,
+    )
+
+
+def _normal(posterior: Posterior, options: Options, proposals: _Proposals) -> Draws | None:
+    """Draw from the normal distribution that a posterior of many data all but is; else None.
+
+    By Cauchy and Schwarz the mean of any function differs between two densities by at most the
+    standard deviation of their ratio, times its own: here a part of the Monte Carlo error.
+    """
+    center, log_ratio = importance.nearest_normal(proposals.first)
+    spread = np.sqrt(1.0 / importance.efficiency(log_ratio) - 1.0).max()
+    count = options.num_samples * options.num_chains
+    if not spread * np.sqrt(max(count, DEFAULT_DRAWS)) < NEGLIGIBLE:
+        return None
+    _, k = importance.pareto_smooth(proposals.first.log_ratio)  # whose tails reach farther
+    if k.max() > LARGEST_K:
+        return None
+    apart = lambda a: a.reshape(options.num_chains, options.num_samples, *a.shape[1:])
+    z = np.asarray(importance.normal_draws(proposals.keys[1], count, center.shape[1]))
+    lp = log_ratio.mean(axis=0) - 0.5 * np.sum(z**2, axis=-1)  # but for the part neglected
+    theta = apart(proposals.around.theta(center + z))
+    return Draws(
+        theta.reshape(*theta.shape[:2], *posterior.start.shape),
+        {"lp": apart(lp)},
+        "laplace",
+        reason=f"laplace: weights would differ from one by {spread:.2%}, which is negligible",
         pareto_k=k,
     )
 
@@ -216,7 +261,11 @@ def sample_auto(posterior: Posterior, options: Options) -> Draws:
         drawn = sample_nuts(posterior, options)
         return replace(drawn, reason="nuts: the prior makes the posterior far from normal")
     around = approximation(posterior)
-    drawn = _independent(posterior, options, around)
+    proposals = _proposals(posterior, options, around)
+    drawn = _normal(posterior, options, proposals)
+    if drawn is not None:
+        return drawn
+    drawn = _independent(posterior, options, proposals)
     ess = _smallest_ess(drawn, posterior)
     total = options.num_samples * options.num_chains
     wanted = min(ESS_PER_CHAIN * options.num_chains, SMALLEST_SHARE * total)
@@ -276,11 +325,13 @@ def _side_by_side(parts: list[Draws]) -> Draws:
     draws = min(part.theta.shape[1] for part in parts)
     join = lambda arrays: np.concatenate([a[:, :draws] for a in arrays], axis=2)
     names = set.intersection(*(set(part.stats) for part in parts))
+    methods = dict.fromkeys(part.method for part in parts)
     known = [part.pareto_k for part in parts if part.pareto_k is not None]
     return replace(
         parts[0],
         theta=join([part.theta for part in parts]),
         stats={name: join([part.stats[name] for part in parts]) for name in names},
+        method=" and ".join(methods),
         pareto_k=np.concatenate(known) if len(known) == len(parts) else None,
         complete=all(part.complete for part in parts),
         reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
