@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from exact_posteriors import FAMILIES, SMALLEST_PROPORTION
-from scipy import stats
+from exact_posteriors import FAMILIES, SMALLEST_PROPORTION, Family
+from scipy import special, stats
 
-from bayesglm import PopulationGLM
+from bayesglm import ClassifierPopulationGLM, PopulationGLM
 from bayesglm.diagnostics import ess_bulk
 from bayesglm.exceptions import DataWarning, SamplingWarning
 from bayesglm.regularizer import Horseshoe, Prior
@@ -39,9 +39,19 @@ COEF_PRIORS = {
     "Student-t": (dist.StudentT(4.0, 0.0, 0.4), lambda rng, shape: 0.4 * rng.standard_t(4, shape)),
 }
 METHODS = ("nuts", "importance", "auto")
+
+CLASSES = 3
+CATEGORICAL = Family(  # means are log-probabilities; their axis before the last is the class
+    "Categorical",
+    None,
+    lambda eta: special.log_softmax(eta, axis=-2),
+    lambda y, mean, scale: np.sum(mean * (y[..., None, :] == np.arange(CLASSES)[:, None]), axis=-2),
+    lambda rng, mean, scale: np.argmax(mean + rng.gumbel(size=mean.shape), axis=-2),
+)
+EVERY = FAMILIES | {"Categorical": CATEGORICAL}
 COMBINATIONS = [
     (family, prior, method)
-    for family in FAMILIES
+    for family in EVERY
     for prior in (*COEF_PRIORS, "horseshoe")
     for method in METHODS
     if not (prior == "horseshoe" and method == "importance")  # it has no mode to propose from
@@ -57,19 +67,32 @@ def horseshoe(family):
     return (1e6, 4.0) if family == "Gaussian" else (1.0, 1.0)
 
 
+def classes_of(family):
+    """Shape of the axis that only classes have."""
+    return (CLASSES,) if family == "Categorical" else ()
+
+
 def own_prior(family, prior):
     """The regularizer whose prior the simulator draws from."""
-    intercept = dist.Normal(FAMILIES[family].level, LEVEL_SD)
+    intercept = dist.Normal(EVERY[family].level, LEVEL_SD)
     if prior != "horseshoe":
         return Prior(COEF_PRIORS[prior][0], intercept=intercept)
     slab_scale, df = horseshoe(family)
     return Horseshoe(GLOBAL_SCALE, slab_scale, SLAB_DF, df, df, intercept=intercept)
 
 
+def population(family, prior):
+    """The model of all data sets."""
+    own = own_prior(family, prior)
+    if family == "Categorical":
+        return ClassifierPopulationGLM(CLASSES, regularizer=own)
+    return PopulationGLM(EVERY[family].observations, EVERY[family].link, own)
+
+
 def draw_horseshoe(family, rng, X, scale):
-    """Coefficients (p, num) of the columns, and what they depend on, as the paper has it."""
+    """Coefficients (p[, C], num), and what they depend on, as the paper has it."""
     slab_scale, df = horseshoe(family)
-    shape = (X.shape[1], len(scale))
+    shape = (X.shape[1], *classes_of(family), len(scale))
     true = {
         "local_scale": np.abs(rng.standard_t(df, shape)),
         "global_scale": GLOBAL_SCALE * np.abs(rng.standard_t(df, len(scale))),
@@ -79,7 +102,7 @@ def draw_horseshoe(family, rng, X, scale):
         true["global_scale"] *= scale**0.5
     square, slab = (true["global_scale"] * true["local_scale"]) ** 2, true["slab_scale"] ** 2
     width = np.sqrt(slab * square / (slab + square))
-    true["coef"] = rng.normal(0, width) / X.std(axis=0)[:, None]
+    true["coef"] = rng.normal(0, width) / X.std(axis=0).reshape(-1, *(1,) * (len(shape) - 1))
     if family == "Gaussian":
         del true["slab_scale"]  # in units of the response, and of no effect
     return true
@@ -112,38 +135,42 @@ def simulate(family, prior, num, rng):
     Data sets with a proportion too near zero or one to be drawn exactly are left out: as that is a
     property of the responses, ranks in the rest are uniform all the same.
     """
-    chosen = FAMILIES[family]
+    chosen, classes = EVERY[family], classes_of(family)
     X = rng.uniform(-1.5, 1.5, (ROWS, FEATURES))
     scale, true = np.ones(num), {}
     if chosen.estimated:
         scale = true["scale"] = rng.gamma(ROOT_SHAPE, 1 / ROOT_RATE, num) ** 2
-    true["intercept"] = chosen.level + rng.normal(0, LEVEL_SD, num)
+    true["intercept"] = chosen.level + rng.normal(0, LEVEL_SD, (*classes, num))
     if prior == "horseshoe":
         true |= draw_horseshoe(family, rng, X, scale)
     else:
-        true["coef"] = COEF_PRIORS[prior][1](rng, (FEATURES, num))
-    mean = chosen.mean(X @ true["coef"] + true["intercept"])
+        true["coef"] = COEF_PRIORS[prior][1](rng, (FEATURES, *classes, num))
+    mean = chosen.mean(linear_predictor(family, X, true["coef"], true["intercept"]))
     Y = chosen.draw(rng, mean, scale).astype(float)
     exact = ~np.isin(Y, (SMALLEST_PROPORTION, 1 - SMALLEST_PROPORTION)).any(axis=0)
     return X, Y[:, exact], {name: value[..., exact] for name, value in true.items()}
 
 
+def linear_predictor(family, X, coef, intercept):
+    """Of coef (..., p[, C], num) and intercept (...[, C], num), shape (..., n[, C], num)."""
+    axis = -2 - len(classes_of(family))
+    return np.moveaxis(np.tensordot(X, coef, (1, axis)), 0, axis) + np.expand_dims(intercept, axis)
+
+
 def log_likelihood(family, X, Y, coef, intercept, scale=None):
-    """Log-likelihoods (..., num) of parameters: coef (..., p, num), intercept (..., num)."""
-    chosen = FAMILIES[family]
-    mean = chosen.mean(np.einsum("ij,...jk->...ik", X, coef) + intercept[..., None, :])
-    scale = np.ones(intercept.shape) if scale is None else scale
+    """Log-likelihoods (..., num) of parameters in the shapes of `linear_predictor`."""
+    chosen = EVERY[family]
+    mean = chosen.mean(linear_predictor(family, X, coef, intercept))
+    scale = np.ones(Y.shape[1]) if scale is None else scale
     return chosen.log_density(Y, mean, scale[..., None, :]).sum(axis=-2)
 
 
 def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
     """Simulate, draw, and rank."""
     rng = np.random.default_rng(seed)
-    chosen = FAMILIES[family]
     X, Y, true = simulate(family, prior, num, rng)
-    num = Y.shape[1]
-    model = PopulationGLM(chosen.observations, chosen.link, own_prior(family, prior))
-    own_scale = dist.Gamma(ROOT_SHAPE, ROOT_RATE) if chosen.estimated else None
+    num, model = Y.shape[1], population(family, prior)
+    own_scale = dist.Gamma(ROOT_SHAPE, ROOT_RATE) if EVERY[family].estimated else None
     together = num if method != "nuts" or prior == "normal" else FEW
     drawn, trees = {}, []
     with warnings.catch_warnings():
@@ -154,13 +181,10 @@ def calibrate(family, prior, method, num=SIMULATIONS, num_samples=250, seed=11):
         for first in range(0, num, together):
             settings = {"method": method, "num_samples": num_samples, "random_state": seed + first}
             part = Y[:, first : first + together]
-            trees.append(
-                model.sample(X, part, scale_prior=own_scale, progress_bar=False, **settings)
-            )
+            settings |= {"scale_prior": own_scale} if own_scale is not None else {}
+            trees.append(model.sample(X, part, progress_bar=False, **settings))
     for name in true:
-        parts = [np.asarray(tree["posterior"][name]) for tree in trees]
-        if name == "local_scale":
-            parts = [part.swapaxes(-1, -2) for part in parts]  # responses last, as coef
+        parts = [tree["posterior"][name].transpose(..., "response") for tree in trees]
         drawn[name] = np.concatenate(parts, axis=-1)
     thinned = {name: thin(a) for name, a in drawn.items()}
     ranks, coverage, ess = {}, {}, np.full(num, np.inf)
