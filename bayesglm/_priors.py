@@ -257,9 +257,9 @@ def _table(estimator: Any, beliefs: Beliefs) -> Any:
     table = pd.DataFrame({"prior": texts, "note": notes}, index=index).reset_index()
     others = []
     for term, response, text, note in other_rows(beliefs):
-        row = {"term": term, "prior": text, "note": note}
+        row = dict.fromkeys(names, "") | {"term": term, "prior": text, "note": note}
         if "response" in names:
             row["response"] = estimator._response_labels()[response]
         others.append(row)
-    both = pd.concat([table, pd.DataFrame(others)]).fillna("")
+    both = pd.concat([table, pd.DataFrame(others)])
     return both.set_index(names if len(names) > 1 else names[0])

@@ -233,3 +233,6 @@ def test_classes_have_coefficients_of_their_own():
     labels = np.array(["a", "b", "c"])[np.arange(N) % 3]
     table = ClassifierGLM(3, regularizer="Ridge").prior_summary(X, labels)
     assert table.loc[("x0", "b"), "prior"] == f"Normal(loc=0, scale={N**-0.5:.4g})"
+    numbered = ClassifierGLM(3, regularizer="Ridge").prior_summary(X, np.arange(N) % 3)
+    assert list(numbered.loc["x0"].index) == [0, 1, 2]
+    assert {type(label) for label in numbered.loc["x0"].index} == {int}
