@@ -1,5 +1,7 @@
 """Draws against posteriors that are known exactly, by quadrature that uses no package code.
 
+Up to three numbers are on a grid; up to ten are reached by quasi-Monte-Carlo.
+
 Every response of a population is a posterior of its own, so that one compiled program gives ten.
 """
 
@@ -10,6 +12,7 @@ import exact_posteriors as exact
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import quasi_monte_carlo
 from exact_posteriors import FAMILIES
 from scipy import optimize, stats
 
@@ -18,6 +21,7 @@ from bayesglm.exceptions import DataWarning, SamplingWarning
 from bayesglm.regularizer import Prior
 
 ROWS, POSTERIORS = 40, 10
+ROWS_IF_WIDE = 120
 ROOT_RATE = 1.2  # of the exponential prior of the root of the dispersion
 
 COEF_PRIORS = {
@@ -35,12 +39,16 @@ FEATURES = {  # as many as leave at most three numbers to a posterior, for its q
 }
 
 
+WIDE = {"Poisson": 9, "Bernoulli": 9, "Binomial": 9, "Gamma": 8, "NegativeBinomial": 8}
+
+
 @functools.cache
-def problem(family, prior, num=POSTERIORS):
+def problem(family, prior, num=POSTERIORS, wide=False):
     """Design (n, p), responses (n, num) and the exact marginals of each response."""
-    p, chosen = FEATURES[family], FAMILIES[family]
+    p, chosen = (WIDE if wide else FEATURES)[family], FAMILIES[family]
     rng = np.random.default_rng(17)
-    X = rng.normal(size=(ROWS, p)) * [1.0, 0.6, 1.5][:p] + [0.3, 0.0, 0.0][:p]
+    X = rng.normal(size=(ROWS_IF_WIDE if wide else ROWS, p))
+    X = X * np.resize([1.0, 0.6, 1.5], p) + np.resize([0.3, 0.0, 0.0], p)
     coef, level = rng.normal(0, 0.4, (p, num)), rng.normal(0.3, 0.2, num)
     mean = chosen.mean(X @ coef + level + chosen.level)
     Y = chosen.draw(rng, mean, 0.8).astype(float)
@@ -57,6 +65,8 @@ def marginals(family, prior, X, y):
     own = log_root_prior if chosen.estimated else None
     density = exact.log_posterior(chosen, log_prior, X, y, own)
     size = X.shape[1] + 1 + chosen.estimated
+    if size > 3:
+        return quasi_monte_carlo.marginals(density, np.zeros(size))
     kinked = prior == "Laplace"  # where the trapezoidal rule is merely of second order
     return exact.marginals(density, np.zeros(size), num=161 if kinked and size == 2 else 27)
 
@@ -66,10 +76,10 @@ def marginals(family, prior, X, y):
 NO_STANDARD_ERROR = 0.5
 
 
-def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
+def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1, wide=False):
     """Draws by name, shape (chain, draw, num), and their weights or None."""
     chosen = FAMILIES[family]
-    X, Y, _ = problem(family, prior, num)
+    X, Y, _ = problem(family, prior, num, wide)
     own = Prior(COEF_PRIORS[prior][0], intercept=dist.Normal(0.0, 1.0))
     model = PopulationGLM(chosen.observations, chosen.link, own)
     settings = {"method": method, "num_samples": num_samples, "random_state": seed}
@@ -93,9 +103,9 @@ def draws(family, prior, method, num=POSTERIORS, num_samples=1000, seed=1):
     return named, weight, model
 
 
-def check_draws(family, prior, method, num=POSTERIORS, **settings):
-    truth = problem(family, prior, num)[2]
-    named, weight, model = draws(family, prior, method, num, **settings)
+def check_draws(family, prior, method, num=POSTERIORS, wide=False, **settings):
+    truth = problem(family, prior, num, wide)[2]
+    named, weight, model = draws(family, prior, method, num, wide=wide, **settings)
     if weight is not None and model.diagnostics_.pareto_k.max() > NO_STANDARD_ERROR:
         pytest.skip("The weights have tails too heavy for z scores, and say so.")
     scores = [
@@ -159,6 +169,11 @@ def test_two_quadratures_of_a_gaussian_model_agree():
 @pytest.mark.parametrize("method", ["nuts", "importance", "laplace"])
 def test_poisson(method):
     check_draws("Poisson", "normal", method)
+
+
+@pytest.mark.parametrize("method", ["nuts", "importance"])
+def test_ten_numbers(method):
+    check_draws("Poisson", "normal", method, num=3, wide=True)
 
 
 def test_gaussian_in_closed_form():
@@ -234,6 +249,12 @@ SLOW = [
 ]
 
 
+def figures(family, prior, method, scores):
+    """Largest size of z, and their root mean square, as a line of text."""
+    largest, size = np.abs(scores).max(), np.sqrt((scores**2).mean())
+    return f"{family:18}{prior:12}{method:12}{largest:6.2f}{size:6.2f}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["nuts", "importance", "laplace", "exact", "auto"])
 @pytest.mark.parametrize(("family", "prior"), SLOW)
@@ -241,9 +262,24 @@ def test_every_family_and_method(family, prior, method):
     if method == "exact" and family != "Gaussian":
         pytest.skip("There is no closed form.")
     scores = check_draws(family, prior, method, num_samples=2500)
-    print(
-        f"{family:18}{prior:12}{method:12}{np.abs(scores).max():6.2f}{np.sqrt((scores**2).mean()):6.2f}"
-    )
+    print(figures(family, prior, method, scores))
+
+
+SLOW_WIDE = [
+    ("Poisson", "normal"),
+    ("Bernoulli", "Student-t"),
+    ("Binomial", "Laplace"),
+    ("Gamma", "normal"),
+    ("NegativeBinomial", "Student-t"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["nuts", "importance", "laplace", "auto"])
+@pytest.mark.parametrize(("family", "prior"), SLOW_WIDE)
+def test_ten_numbers_of_every_family(family, prior, method):
+    scores = check_draws(family, prior, method, num_samples=2500, wide=True)
+    print(figures(family, prior, method, scores))
 
 
 # Faults put in on purpose: each must be caught
