@@ -14,7 +14,8 @@ REPEATS, LOG2_POINTS = 8, 16
 ADAPTATIONS, LOG2_FEW = 2, 12
 PART = 8192  # points at once
 # In standard deviations, of mean, standard deviation, and quantiles at 5 and 95 %: a seventh or
-# less of the errors of 10,000 independent draws, which are 0.01, 0.007 and 0.021. That adds 1 % to z.
+# less of the errors of 10,000 independent draws, which are 0.01, 0.007 and 0.021: that adds 1 % to
+# the size of z.
 LARGEST_ERROR = np.array([0.001, 0.001, 0.003, 0.003])
 
 
