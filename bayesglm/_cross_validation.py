@@ -13,6 +13,7 @@ from bayesglm._warnings import warn_user
 from bayesglm.diagnostics import leave_one_out, transform
 from bayesglm.exceptions import SamplingWarning
 from bayesglm.posterior.blocks import LARGEST_RESULT, refuse_large_result
+from bayesglm.posterior.proportions import counted
 
 ROWS_NAMED = 5  # in a warning
 
@@ -45,8 +46,8 @@ class CrossValidation:
         -------
         `xarray.DataTree` with group ``log_likelihood``, whose variable ``y``, in nats, has
         dimensions (chain, draw, obs_id[, response]), and groups ``observed_data`` and
-        ``posterior``. A row of weight w counts w times; missing responses are NaN. Draws that
-        have importance weights are resampled by them.
+        ``posterior``. A row of weight w counts w times, or is a proportion of w trials; missing
+        responses are NaN. Draws that have importance weights are resampled by them.
 
         Raises
         ------
@@ -115,7 +116,8 @@ class CrossValidation:
         ``se``, ``p_loo`` (effective number of parameters), ``n``, ``good_k``, ``num_bad``, the
         arrays ``elpd_i``, ``p_loo_i`` and ``pareto_k`` of shape (n,) or (n, K), and, for
         populations, a table ``per_response``. Missing responses do not count. A row of weight w
-        is left out whole: it adds the log of :math:`E[p(y_i)^w]`.
+        is left out whole: it adds the log of :math:`E[p(y_i)^w]`, or, where its response is a
+        proportion of w trials, that of its mean binomial probability.
 
         Warns
         -----
@@ -215,10 +217,10 @@ class CrossValidation:
 
     def _evaluated_rows(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Any:
         """Draws, observations, and the arrays of these that are evaluated."""
-        drawn = self._drawn()
         data = self._posterior_data(X, y, sample_weight, offset)
         target = self._kernel_response(data.y)
-        return drawn, data, leave_one_out.Rows(data.design.array, data.offset, target, data.weight)
+        drawn, target, weight, _ = counted(self._drawn(), target, data.weight)
+        return drawn, data, leave_one_out.Rows(data.design.array, data.offset, target, weight)
 
     def _relative_efficiency(self) -> float:
         """Effective over actual number of draws."""

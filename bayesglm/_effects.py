@@ -256,21 +256,7 @@ class Effects:
                 rows = rows.of(~lost) if lost.any() else rows
         if not len(rows.X):
             raise ValueError("`X` must have at least one row; got none.")
-        rows = rows.mean if kind == "at-mean" else rows
-        self._check_settings_of_rows(len(rows.X))
-        return rows
-
-    def _check_settings_of_rows(self, num_rows: int) -> None:
-        """Raise ValueError where the observation model has a setting for each of other rows."""
-        settings = self.observation_model.get_params()
-        for name in self.observation_model.settings_of_rows:
-            shape = np.shape(settings[name])
-            if shape not in ((), (num_rows,)):
-                raise ValueError(
-                    f"`{name}` of the observation model has {shape[0]} entries, one for each row "
-                    f"that was fitted, and effects are asked for at {num_rows}: use those rows, or "
-                    "BernoulliObservations on fractions with `sample_weight`."
-                )
+        return rows.mean if kind == "at-mean" else rows
 
     def _refuse_large_effects(self, by_row, rows, count, max_bytes) -> None:
         if by_row:

@@ -13,6 +13,7 @@ from bayesglm.diagnostics.leave_one_out import Rows
 from bayesglm.glm.design import read_design
 from bayesglm.posterior import predictive_checks
 from bayesglm.posterior.blocks import LARGEST_RESULT, Drawn
+from bayesglm.posterior.proportions import counted
 
 
 class ModelChecks:
@@ -24,6 +25,7 @@ class ModelChecks:
         y: Any = None,
         statistic: Any = None,
         *,
+        sample_weight: Any = None,
         offset: Any = None,
         num_draws: int | None = None,
         random_state: Any = None,
@@ -37,9 +39,10 @@ class ModelChecks:
 
         Parameters
         ----------
-        X, y, offset
+        X, y, sample_weight, offset
             As in `fit`; by default the data of `sample`. Each row counts once; missing responses,
-            and those of weight zero, do not.
+            and those of weight zero, do not. Replicates of proportions are proportions of as many
+            trials.
         statistic
             ``"mean"``, ``"sd"``, ``"zeros"`` (the share of zeros), ``"min"``, ``"max"``; a function
             of the responses, an array of shape (n,), that returns a number; or a list of these.
@@ -95,13 +98,16 @@ class ModelChecks:
         seed = read_seed(random_state)
         drawn = self._some_draws(num_draws)
         with jax.enable_x64(True):
-            data = self._posterior_data(X, y, None, offset)
+            data = self._posterior_data(X, y, sample_weight, offset)
+            drawn, _, _, trials = counted(drawn, data.y, data.weight)
             counts = np.broadcast_to(data.weight > 0, data.y.shape)
             rows = predictive_checks.Observed(
                 data.design.array, data.offset, data.y, counts, len(classes)
             )
-            how = {"seed": seed, "max_bytes": max_bytes, "progress_bar": progress_bar}
-            observed, replicated = predictive_checks.compare(statistics, drawn, rows, **how)
+            how = {"seed": seed, "trials": trials, "progress_bar": progress_bar}
+            observed, replicated = predictive_checks.compare(
+                statistics, drawn, rows, max_bytes=max_bytes, **how
+            )
         return self._check_dataset(list(statistics), observed, replicated, drawn.num_chains)
 
     def _check_dataset(self, names, observed, replicated, num_chains):
@@ -132,6 +138,7 @@ class ModelChecks:
         kind: str = "pearson",
         *,
         method: str = "mode",
+        sample_weight: Any = None,
         offset: Any = None,
         num_draws: int | None = None,
         random_state: Any = None,
@@ -141,8 +148,9 @@ class ModelChecks:
 
         Parameters
         ----------
-        X, y, offset
-            As in `fit`; by default the data of `sample`.
+        X, y, sample_weight, offset
+            As in `fit`; by default the data of `sample`. Of weights only those count that are the
+            numbers of trials of proportions, and zeros, whose residuals are NaN.
         kind
             ``"response"``: :math:`y-\mu`. ``"pearson"``: that over the standard deviation that the
             mean implies. ``"deviance"``: the signed root of the unit deviance. ``"quantile"``:
@@ -204,10 +212,13 @@ class ModelChecks:
         seed = read_seed(random_state)
         drawn = self._at_fit() if method == "mode" else self._some_draws(num_draws)
         with jax.enable_x64(True):
-            data = self._posterior_data(X, y, None, offset)
+            data = self._posterior_data(X, y, sample_weight, offset)
             target = self._kernel_response(data.y)
-            rows = Rows(data.design.array, data.offset, target, data.weight)
+            drawn, target, weight, trials = counted(drawn, target, data.weight)
+            rows = Rows(data.design.array, data.offset, target, weight)
             found = residuals.residuals(kind, drawn, rows, seed=seed, progress_bar=progress_bar)
+            if kind == "response" and trials is not None:
+                found = found / trials
             return self._squeeze(found if X is None else self._with_lost_rows(found, X, offset))
 
     def _at_fit(self) -> Drawn:

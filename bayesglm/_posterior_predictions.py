@@ -16,6 +16,7 @@ from bayesglm.glm import domain
 from bayesglm.glm.design import Design
 from bayesglm.posterior.blocks import LARGEST_RESULT, Drawn, refuse_large_result
 from bayesglm.posterior.expected_response import ExpectedResponse, expected_response
+from bayesglm.posterior.proportions import counted
 from bayesglm.posterior.replicates import response_blocks, stacked_responses
 
 
@@ -87,7 +88,8 @@ class PosteriorPredictions:
         Parameters
         ----------
         X, offset
-            As in `predict`; by default those that `sample` saw.
+            As in `predict`; by default those that `sample` saw, and new proportions are of as many
+            trials. At other rows they are of one trial: zero or one.
         num_draws
             How many draws of the parameters are used, evenly spaced; None is all.
         random_state
@@ -137,16 +139,15 @@ class PosteriorPredictions:
         seed = read_seed(random_state)
         with jax.enable_x64(True):
             drawn = self._some_draws(num_draws)
-            design, internal_offset = self._rows_of_posterior(X, offset)
+            drawn, design, internal_offset, trials = self._rows_of_posterior(drawn, X, offset)
             refuse_large_result(
                 (len(drawn), len(design.array), drawn.scale.shape[1]),
                 "New responses",
                 max_bytes,
                 "Use `posterior_predictive_blocks`, pass `num_draws`, or raise `max_bytes`.",
             )
-            values = stacked_responses(
-                drawn, design.array, internal_offset, seed=seed, progress_bar=progress_bar
-            )
+            how = {"seed": seed, "trials": trials, "progress_bar": progress_bar}
+            values = stacked_responses(drawn, design.array, internal_offset, **how)
         values = values.reshape(drawn.num_chains, -1, *values.shape[1:])
         values = values if self._validator.y_ndim == 2 else values[..., 0]
         groups = {"posterior_predictive": {"y": values}}
@@ -196,12 +197,12 @@ class PosteriorPredictions:
         seed = read_seed(random_state)
         with jax.enable_x64(True):
             drawn = self._some_draws(num_draws)
-            design, offset = self._rows_of_posterior(X, offset)
-        return self._response_blocks(drawn, design, offset, seed, progress_bar)
+            drawn, design, offset, trials = self._rows_of_posterior(drawn, X, offset)
+        how = {"seed": seed, "trials": trials, "progress_bar": progress_bar}
+        return self._in_user_shape(response_blocks(drawn, design.array, offset, **how))
 
-    def _response_blocks(self, drawn, design, offset, seed, progress_bar):
+    def _in_user_shape(self, found: Iterator) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield blocks of new responses, draws first, in the user's shape."""
-        found = response_blocks(drawn, design.array, offset, seed=seed, progress_bar=progress_bar)
         while True:
             with jax.enable_x64(True):  # not while the user has the block
                 part = next(found, None)
@@ -217,9 +218,10 @@ class PosteriorPredictions:
             check_counts(num_draws=num_draws)
         return self._drawn(num_draws)
 
-    def _rows_of_posterior(self, X: Any, offset: Any) -> tuple[Design, np.ndarray | None]:
-        """Features and offset given, or those that `sample` saw and kept."""
+    def _rows_of_posterior(self, drawn: Drawn, X: Any, offset: Any) -> tuple[Any, ...]:
+        """Draws, features and offset given, or those that `sample` saw, and numbers of trials."""
         if X is not None:
-            return self._predicted_rows(X, offset)
+            return drawn, *self._predicted_rows(X, offset), None
         data = self._posterior_data(None, None, None, None)
-        return data.design, data.offset
+        drawn, _, _, trials = counted(drawn, data.y, data.weight)
+        return drawn, data.design, data.offset, trials

@@ -241,13 +241,14 @@ class Sampling:
 
 def refuse_non_counts(observations: Any, data: Any) -> None:
     """Raise if counts are not whole numbers: their likelihood has no distribution to draw from."""
-    bad = (data.weight > 0) & (data.y != np.round(data.y)) & bool(observations.is_count)
+    bad = (data.weight > 0) & ~observations.has_probability(data.y, data.weight)
     if bad.any():
         row, response = np.argwhere(bad)[0]
         raise ValueError(
             f"`y` holds {int(bad.sum())} counts that are not whole numbers, the first in row "
             f"{row}: {data.y[row, response]!r}. `fit` takes them as a quasi-likelihood; `sample` "
-            "needs a distribution: round them, or use 'Gamma' or 'Tweedie' for amounts."
+            "needs a distribution: round them, use 'Gamma' or 'Tweedie' for amounts, or, for "
+            "proportions, 'Bernoulli' with the numbers of trials as `sample_weight`."
         )
 
 

@@ -12,7 +12,6 @@ from small_problems import design, feature_mask, labels, offsets, responses, wei
 
 from bayesglm import GLM, ClassifierGLM, PopulationGLM, posterior
 from bayesglm.exceptions import DataWarning
-from bayesglm.observation_models import BinomialObservations
 
 X = design()
 TREATED = np.where(X[:, [1]] > 0.2, 1.0, 0.0)
@@ -362,14 +361,3 @@ def test_rows_are_needed_after_a_fit():
     model, _ = fitted("Poisson", "log")
     with pytest.raises(ValueError, match="Pass `X`"):
         model.slopes()
-
-
-def test_trials_of_other_rows_are_refused():
-    trials = np.full(N, 3)
-    model = by_hand(GLM(BinomialObservations(trials)), np.full(P, 0.1), np.zeros(1))
-    covariance = np.eye(P + 1)
-    table = model.slopes(X, covariance=covariance)
-    p = special.expit(X @ np.full(P, 0.1))
-    assert table["estimate"].iloc[0] == pytest.approx(0.1 * (3 * p * (1 - p)).mean(), rel=1e-6)
-    with pytest.raises(ValueError, match="`trials` of the observation model has 120 entries"):
-        model.slopes(X[:5], covariance=covariance)

@@ -64,7 +64,7 @@ def test_rows_with_trials_as_weighted_fractions():
     [
         (lambda: BinomialObservations(0), "`trials` parameter must be positive.*got 0"),
         (lambda: BinomialObservations(2.5), "`trials` must be integers.*got 2.5"),
-        (lambda: BinomialObservations(np.ones((2, 2))), "`trials` must be integers, one or one"),
+        (lambda: BinomialObservations(np.ones((2, 2, 2))), "`trials` must be integers, one or one"),
         (lambda: StudentTObservations(-1), "`df` parameter must be positive.*got -1"),
         (lambda: TweedieObservations(1.0), "strictly between 1 and 2; got 1.0.*'Poisson'"),
         (lambda: TweedieObservations(3.0), "strictly between 1 and 2; got 3.0"),

@@ -252,6 +252,13 @@ def _without_missing(design, y, weight, offset, lost_rows, lost_cells):
 
 def check_support(observations: Any, y: np.ndarray, weight: np.ndarray) -> None:
     """Refuse responses that the observation model cannot produce; warn of broken counts."""
+    for setting in observations.settings_of_rows:
+        if np.ndim(observations.get_params()[setting]):
+            raise ValueError(
+                f"`{setting}` of the observation model must be one number for all rows, which may "
+                "be dropped or split; got one for each. Fit BernoulliObservations() to the "
+                f"proportions `y / {setting}` with `sample_weight={setting}`: it is the same model."
+            )
     counted = np.broadcast_to(weight > 0, y.shape)
     bad = counted & ~np.asarray(observations.in_support(y))
     name = type(observations).__name__.removesuffix("Observations")
@@ -263,15 +270,14 @@ def check_support(observations: Any, y: np.ndarray, weight: np.ndarray) -> None:
             f"{observations.support}; {int(bad.sum())} entries are not, the first is "
             f"{y[row, column]:g} in {where}. {observations.remedy}"
         )
-    if observations.is_count:
-        broken = counted & (y != np.round(y))
-        if broken.any():
-            row = int(np.argmax(broken.any(axis=1)))
-            warn_user(
-                f"{int(broken.sum())} entries of y are not integers (first in row {row}): the "
-                f"{name} likelihood is used as a quasi-likelihood.",
-                DataWarning,
-            )
+    broken = counted & ~observations.has_probability(y, weight)
+    if broken.any():
+        row = int(np.argmax(broken.any(axis=1)))
+        warn_user(
+            f"{int(broken.sum())} entries of y are not integers (first in row {row}): the "
+            f"{name} likelihood is used as a quasi-likelihood.",
+            DataWarning,
+        )
 
 
 def read_params(params: Any, trailing: tuple[int, ...], layout: Any) -> tuple:

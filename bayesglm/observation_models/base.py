@@ -49,7 +49,7 @@ class Observations(Module):
     remedy
         What to do about responses outside the support, for messages.
     is_count
-        Whether responses are integers; `fit` warns of others and `sample` refuses them.
+        Whether responses are integers.
 
     Examples
     --------
@@ -150,6 +150,14 @@ class Observations(Module):
     def in_support(self, y: np.ndarray) -> np.ndarray:
         """Whether each response is possible; booleans of the shape of ``y``."""
         return np.isfinite(y)
+
+    def has_probability(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Whether each response is none of those between possible counts; `sample` refuses these.
+
+        `fit` takes them as a quasi-likelihood, and warns.
+        """
+        del weight
+        return (y == np.round(y)) | (not self.is_count)
 
     # The model as NeMoS's users know it, on the scale of the mean ("rate")
 

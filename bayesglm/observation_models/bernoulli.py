@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from typing_extensions import override
 
 from bayesglm import _log_densities, links
 from bayesglm.observation_models._range import outside_is
 from bayesglm.observation_models.base import Observations
 
+WHOLE = 1e-9  # relative error of a proportion times its number of trials
+
 
 class BernoulliObservations(Observations):
     r"""Responses 0 or 1 with $P(y=1)=\mu$; by default $\mu=1/(1+e^{-\eta})$.
+
+    Responses may also be proportions of successes, with the numbers of trials as
+    ``sample_weight``: the binomial distribution, with trials that differ between rows.
 
     Examples
     --------
@@ -72,3 +78,8 @@ class BernoulliObservations(Observations):
     @override
     def in_support(self, y):
         return (y >= 0) & (y <= 1)
+
+    @override
+    def has_probability(self, y, weight):
+        is_whole = lambda a: np.abs(a - np.round(a)) <= WHOLE * np.maximum(np.abs(a), 1.0)
+        return (y == np.round(y)) | (is_whole(weight) & is_whole(weight * y))

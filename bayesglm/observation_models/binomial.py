@@ -24,15 +24,15 @@ class BinomialObservations(Observations):
     Parameters
     ----------
     trials
-        Number of trials: one number, or one per row, shape (n,). For trials that differ between
-        rows, prefer `BernoulliObservations` on the fractions ``y / trials`` with
-        ``sample_weight=trials``: it gives the same coefficients, and rows carry their own
-        trials when they are dropped, cut into blocks or predicted.
+        Number of trials: one number; for the methods of this class also one per row, shape (n,),
+        or per response, shape (n, K). Estimators take one number: where trials differ between
+        rows, fit `BernoulliObservations` to the proportions ``y / trials`` with
+        ``sample_weight=trials``, so that rows carry their own when they are dropped or split.
 
     Raises
     ------
     ValueError
-        If ``trials`` is not a positive integer, or has more than one axis.
+        If ``trials`` is not a positive integer, or has more than two axes.
 
     Examples
     --------
@@ -54,9 +54,9 @@ class BinomialObservations(Observations):
 
     def __init__(self, trials: Any = 1):
         array = positive_array("trials", trials)
-        if array.ndim > 1 or (array != np.round(array)).any():
+        if array.ndim > 2 or (array != np.round(array)).any():
             raise ValueError(f"`trials` must be integers, one or one per row; got {trials!r}.")
-        self.trials = array.reshape(-1, 1) if array.ndim else array
+        self.trials = array.reshape(-1, 1) if array.ndim == 1 else array
 
     @property
     @override
@@ -116,7 +116,8 @@ class BinomialObservations(Observations):
 
     @override
     def get_params(self, deep=True):
-        return {"trials": plain(self.trials.squeeze(-1) if self.trials.ndim else self.trials)}
+        one = self.trials.ndim and self.trials.shape[1] == 1
+        return {"trials": plain(self.trials[:, 0] if one else self.trials)}
 
     def _trials(self, like: Any) -> Any:
         """Trials in the rows of an array of shape (n,) or (n, K), in its precision."""

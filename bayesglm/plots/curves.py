@@ -62,7 +62,8 @@ def rows_of(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows
         )
     if X is None or y is not None:
         data = model._posterior_data(X, y, sample_weight, offset)
-        target = model._kernel_response(data.y) / _trials(model, len(data.y))
+        trials = getattr(model.observation_model, "trials", 1)  # the mean is that of one
+        target = model._kernel_response(data.y) / trials
         average = None if data.offset is None else data.offset.mean(axis=0, keepdims=True)
         return Rows(data.design.array, target, cell_weights(data), average)
     X, offset = model._features(X, offset, reset=False)
@@ -71,12 +72,6 @@ def rows_of(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any) -> Rows
     model._check_features(design)
     average = None if offset is None else offset.mean(axis=0, keepdims=True)
     return Rows(design.array[~np.isnan(design.array).any(axis=1)], None, None, average)
-
-
-def _trials(model: Any, num_rows: int) -> Any:
-    """Trials of each row where the mean is the probability of one success, else one."""
-    trials = getattr(model.observation_model, "trials", 1)
-    return trials if np.size(trials) in (1, num_rows) else np.nan
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from bayesglm.plots.figure import (
 )
 from bayesglm.plots.histograms import Bins, bins_of, counted, smoothed
 from bayesglm.plots.responses import cell_weights, of_responses, response_title, shown_responses
+from bayesglm.posterior import proportions
 from bayesglm.posterior.replicates import response_blocks
 
 KINDS = ("bars", "density", "ecdf")
@@ -68,11 +69,13 @@ def plot_ppc(
 
 def _histograms(model, data, chosen, bins, num_draws, seed, progress_bar) -> tuple[list, list]:
     """Weight in each bin, observed (bins,) and of each replicate (draws, bins), per response."""
-    drawn = of_responses(model._drawn(num_draws), chosen)
     y, weight, offset = data.y[:, chosen], cell_weights(data)[:, chosen], data.offset
+    drawn = of_responses(model._drawn(num_draws), chosen)
+    drawn, _, _, trials = proportions.counted(drawn, y, weight)
     if offset is not None and offset.shape[1] > 1:
         offset = offset[:, chosen]
-    how = {"seed": seed, "progress_bar": progress_bar, "description": "replicates"}
+    how = {"seed": seed, "trials": trials, "progress_bar": progress_bar}
+    how["description"] = "replicates"
     observed = [counted(of, y[:, [i]], weight[:, i])[0] for i, of in enumerate(bins)]
     replicated = [np.zeros((len(drawn), of.count)) for of in bins]
     for rows, response in response_blocks(drawn, data.design.array, offset, **how):

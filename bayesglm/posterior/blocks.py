@@ -212,7 +212,7 @@ def observations_of_rows(observations: Any, index: np.ndarray, num_rows: int) ->
     settings = {
         name: np.asarray(value)[index]
         for name in observations.settings_of_rows
-        if np.shape(value := observations.get_params()[name]) == (num_rows,)
+        if np.shape(value := observations.get_params()[name])[:1] == (num_rows,)
     }
     return observations.with_params(**settings) if settings else observations
 

@@ -19,7 +19,13 @@ def _means(cells: Cells) -> Any:
 
 
 def response_blocks(
-    drawn: Drawn, X: np.ndarray, offset: np.ndarray | None = None, *, seed: int = 0, **how: Any
+    drawn: Drawn,
+    X: np.ndarray,
+    offset: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    trials: np.ndarray | None = None,
+    **how: Any,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of the rows and new responses there, shape (B, S, K).
 
@@ -29,6 +35,8 @@ def response_blocks(
         As in `bayesglm.posterior.blocks.blocks`.
     seed
         Of the responses, which also depend on the size of a block.
+    trials
+        What responses are divided by, shape (n, 1) or (n, K), to make counts proportions.
 
     Yields
     ------
@@ -51,6 +59,8 @@ def response_blocks(
         setting = setting_of_rows(observations, rows)[:, None]
         rng = np.random.default_rng((seed, rows.start))
         found = draw_responses(observations, mean, drawn.scale, setting, rng)
+        if trials is not None:
+            found = found / trials[rows][:, None]
         yield rows, np.where(missing, np.nan, found) if missing.any() else found
     if num_impossible:
         family = type(observations).__name__.removesuffix("Observations")
