@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bayesglm.regularizer._kernels import Array
 from bayesglm.regularizer.penalties import (
@@ -16,6 +17,7 @@ from bayesglm.regularizer.penalties import (
     GroupPenalty,
     Penalty,
 )
+from bayesglm.regularizer.prior_penalties import InterceptPenalty, VectorPriorPenalty
 
 
 def take_entries(tree: Any, index: Array, num_responses: int) -> Any:
@@ -62,16 +64,21 @@ def take_responses(penalty: Penalty, index: Array, num_responses: int) -> Penalt
 
 def _take_prior(penalty: Any, index: Array, num_responses: int) -> Any:
     """As `take_responses`, for a prior: its distribution follows the user's shape."""
-    shape = list(penalty.user_shape)
-    axis = shape.index(num_responses, min(1, len(shape) - 1)) if num_responses > 1 else None
-    if axis is None:
+    if num_responses == 1:
         return penalty
-    from_end = axis - len(shape)
+    shape = list(penalty.user_shape)
+    axis = 0 if isinstance(penalty, InterceptPenalty) else 1  # coefficients begin with features
+    place = axis - len(shape)
     shape[axis] = len(index)
+    if isinstance(penalty, VectorPriorPenalty):  # of all features: its batch begins with responses
+        batch, place = penalty.distribution.batch_shape, 0
+        axes = len(shape) if len(batch) == len(shape) - 1 else np.inf
+    else:
+        axes = -place
 
     def take(leaf):
-        own = jnp.ndim(leaf) >= -from_end and leaf.shape[from_end] == num_responses
-        return jnp.take(leaf, index, axis=from_end) if own else leaf
+        own = jnp.ndim(leaf) >= axes and leaf.shape[place] == num_responses
+        return jnp.take(leaf, index, axis=place) if own else leaf
 
-    taken = jax.tree.map(take, penalty)
-    return replace(taken, user_shape=tuple(shape))
+    num_rows = take_entries(penalty.num_rows, index, num_responses)
+    return replace(jax.tree.map(take, penalty), num_rows=num_rows, user_shape=tuple(shape))
