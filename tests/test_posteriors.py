@@ -278,7 +278,10 @@ SLOW_WIDE = [
 @pytest.mark.parametrize("method", ["nuts", "importance", "laplace", "auto"])
 @pytest.mark.parametrize(("family", "prior"), SLOW_WIDE)
 def test_ten_numbers_of_every_family(family, prior, method):
-    scores = check_draws(family, prior, method, num_samples=2500, wide=True)
+    # A chain of independent proposals may stay where it is for long, where tails are heavy: with
+    # 2,500 draws one standard error in a thousand is that much too small.
+    num_samples = 10_000 if method in ("importance", "auto") else 2500
+    scores = check_draws(family, prior, method, num_samples=num_samples, wide=True)
     print(figures(family, prior, method, scores))
 
 
