@@ -47,11 +47,11 @@ def counted(drawn: Drawn, y: np.ndarray, weight: np.ndarray) -> Counted:
     observations = drawn.observations
     if not isinstance(observations, BernoulliObservations):
         return Counted(drawn, y, weight, None)
-    of_weight = weight > 0
-    whole = (y == np.round(y)) | ~of_weight
-    possible = observations.has_probability(y, weight) | ~of_weight
+    observed = weight > 0
+    whole = (y == np.round(y)) | ~observed
+    possible = observations.has_probability(y, weight) | ~observed
     if whole.all() or not possible.all():
         return Counted(drawn, y, weight, None)
     trials = np.maximum(np.round(weight), 1.0)
     binomial = replace(drawn, observations=BinomialObservations(trials))
-    return Counted(binomial, np.round(trials * y), 1.0 * of_weight, trials)
+    return Counted(binomial, np.round(trials * y), 1.0 * observed, trials)
