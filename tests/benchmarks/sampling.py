@@ -18,7 +18,7 @@ from .problems import CORRELATION
 
 DRAWS, CHAINS = 1000, 4
 ROUNDS = 3
-SAMPLERS = ("bayesglm", "importance", "numpyro", "numpyro-dense")
+SAMPLERS = ("bayesglm", "auto", "importance", "numpyro", "numpyro-dense")
 BAMBI = ("pymc", "nutpie", "numpyro")  # its backends
 
 
@@ -107,6 +107,7 @@ CALLS = {
     "bayesglm": ours,
     "numpyro": numpyro,
     "numpyro-dense": partial(numpyro, dense=True),
+    "auto": partial(ours, method="auto"),
     "importance": partial(ours, method="importance"),
 } | {f"bambi-{backend}": partial(bambi, backend=backend) for backend in BAMBI}
 
