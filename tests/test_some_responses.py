@@ -98,12 +98,14 @@ def test_classes(name):
 
 def test_classes_of_which_some_go_to_nuts():
     """Responses whose proposals do not fit are drawn again, beside the others."""
-    labels = np.where(RNG.random((ROWS, K)) < [0.5, 0.03, 0.5], 1, 0)
-    labels[:2] = [[2, 2, 2], [0, 1, 0]]
-    own = Prior(dist.StudentT(2.5, 0.0, 2.0), intercept=dist.StudentT(2.5, 0.0, 3.0))
+    labels = LABELS.copy()
+    labels[:, 1] = 0
+    labels[:CLASSES, 1] = np.arange(CLASSES)  # all but separated
+    own = Prior(dist.Normal(0.0, 10.0), intercept=dist.Normal(0.0, 10.0))
     model = ClassifierPopulationGLM(CLASSES, regularizer=own)
     settings = {"num_samples": 100, "random_state": 0, "progress_bar": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few draws
         tree = model.sample(X, labels, method="auto", **settings)
+    assert "importance for 2 responses, nuts for the 1" in tree.attrs["reason"]
     assert tree["posterior"]["coef"].shape == (4, 100, P, K, CLASSES)
