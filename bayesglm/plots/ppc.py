@@ -74,11 +74,10 @@ def _histograms(model, data, chosen, bins, num_draws, seed, progress_bar) -> tup
     drawn, _, _, trials = proportions.counted(drawn, y, weight)
     if offset is not None and offset.shape[1] > 1:
         offset = offset[:, chosen]
-    how = {"seed": seed, "trials": trials, "progress_bar": progress_bar}
-    how["description"] = "replicates"
+    how = {"trials": trials, "progress_bar": progress_bar, "description": "replicates"}
     observed = [counted(of, y[:, [i]], weight[:, i])[0] for i, of in enumerate(bins)]
     replicated = [np.zeros((len(drawn), of.count)) for of in bins]
-    for rows, response in response_blocks(drawn, data.design.array, offset, **how):
+    for rows, response in response_blocks(drawn, data.design.array, offset, seed=seed, **how):
         for i, of in enumerate(bins):
             replicated[i] += counted(of, response[:, :, i], weight[rows, i])
     return observed, replicated

@@ -44,14 +44,14 @@ def counted(drawn: Drawn, y: np.ndarray, weight: np.ndarray) -> Counted:
     y, weight
         Responses (n, K[, C]) and weights (n, 1) or (n, K).
     """
-    observations = drawn.observations
-    if not isinstance(observations, BernoulliObservations):
-        return Counted(drawn, y, weight, None)
+    unchanged = Counted(drawn, y, weight, None)
+    if not isinstance(drawn.observations, BernoulliObservations):
+        return unchanged
     observed = weight > 0
-    whole = (y == np.round(y)) | ~observed
-    possible = observations.has_probability(y, weight) | ~observed
-    if whole.all() or not possible.all():
-        return Counted(drawn, y, weight, None)
+    fractions = observed & (y != np.round(y))
+    impossible = observed & ~drawn.observations.has_probability(y, weight)
+    if impossible.any() or not fractions.any():
+        return unchanged
     trials = np.maximum(np.round(weight), 1.0)
     binomial = replace(drawn, observations=BinomialObservations(trials))
     return Counted(binomial, np.round(trials * y), 1.0 * observed, trials)

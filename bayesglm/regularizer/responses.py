@@ -8,7 +8,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bayesglm.regularizer._kernels import Array
 from bayesglm.regularizer.penalties import (
@@ -72,7 +71,7 @@ def _take_prior(penalty: Any, index: Array, num_responses: int) -> Any:
     shape[axis] = len(index)
     if isinstance(penalty, VectorPriorPenalty):  # of all features: its batch begins with responses
         batch, place = penalty.distribution.batch_shape, 0
-        axes = len(shape) if len(batch) == len(shape) - 1 else np.inf
+        axes = len(shape) if len(batch) == len(shape) - 1 else jnp.inf
     else:
         axes = -place
 
