@@ -8,7 +8,6 @@ for is its optimisation. With less of that it compiles two to three times as fas
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,25 +56,18 @@ def put_together(frame: Frame, arrays: list[Any]) -> Any:
     return jax.tree.unflatten(frame.structure, leaves)
 
 
-def is_large(tree: Any, limit: float = LARGE_BYTES) -> bool:
+def is_large(tree: Any) -> bool:
     """Whether arrays hold so much that work on them outweighs compiling it."""
-    return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(tree)) > limit
+    return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(tree)) > LARGE_BYTES
 
 
-def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit` over the arrays in its arguments; programs for small ones are compiled quickly.
 
     What is no array belongs to the program, as with `equinox.filter_jit`, which takes twice as long
     to call. Only programs for a CPU are compiled quickly, and options that the environment sets in
     ``XLA_FLAGS`` are left to it. Inside another program this is a part of that, and compiled with
     it.
-
-    Parameters
-    ----------
-    function
-        What is compiled.
-    limit
-        Bytes of arguments from which on it is optimised in full.
     """
 
     def of_arrays(frame: Frame, arrays: list[Any]) -> tuple[Frame, list[Any]]:
@@ -90,17 +82,12 @@ def compiled(function: Callable[..., Any], limit: float = LARGE_BYTES) -> Callab
     def call(*args: Any, **kwargs: Any) -> Any:
         frame, arrays = take_apart((args, kwargs))
         inside = any(isinstance(array, jax.core.Tracer) for array in arrays)
-        if inside or not is_large(arrays, limit):
+        if inside or not is_large(arrays):
             return put_together(*(thorough if inside else quick())(frame, arrays))
         found = put_together(*thorough(frame, arrays))
         return jax.block_until_ready(found)  # before the next, which has as much to hold
 
     return call
-
-
-def compiled_for_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`compiled` for one short pass over its arguments, which never outweighs compiling it."""
-    return compiled(function, limit=math.inf)
 
 
 def quick_options() -> dict[str, Any]:

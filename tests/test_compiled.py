@@ -37,11 +37,6 @@ def test_size_decides(options):
     assert options == [None, _compiled.QUICK]
 
 
-def test_a_short_pass_is_always_compiled_quickly(options):
-    np.testing.assert_array_equal(_compiled.compiled_for_once(double)(LARGE), 2 * LARGE)
-    assert options == [None, _compiled.QUICK]
-
-
 def test_a_part_of_another_program_has_no_options_of_its_own(options):
     program = _compiled.compiled(double)
     np.testing.assert_array_equal(jax.vmap(program)(SMALL), 2 * SMALL)

@@ -102,6 +102,7 @@ class LogPosterior(AbstractTarget):
         own = pack(self.movable)
         return jnp.pad(own, ((0, 0), (0, self.size - own.shape[1])), constant_values=True)
 
+    @compiled
     def vector(self, params: GLMParams, scale: Any) -> Any:
         """Coordinates (K, D) of parameters of the user's columns and a dispersion (K,)."""
         user = GLMParams(jnp.asarray(params.coef), jnp.asarray(params.intercept))

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm._compiled import compiled
 from bayesglm.inference import nuts
 from bayesglm.inference.checkpoint import Checkpoint
 from bayesglm.inference.target import AbstractTarget
@@ -35,22 +34,10 @@ class Run:
     complete: bool
 
 
-def random_keys(seed: int, num_chains: int, problems: Any) -> Any:
-    """Random keys (chains, problems, 2): none depends on how many chains or problems there are."""
-    return np.asarray(_random_keys(np.asarray(seed), np.arange(num_chains), problems))
-
-
-@compiled
-def _random_keys(seed: Any, chains: Any, problems: Any) -> Any:
-    root = jax.random.PRNGKey(seed)
-    one = lambda chain, problem: jax.random.fold_in(jax.random.fold_in(root, chain), problem)
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(chains, problems)
-
-
 def run(
     target: AbstractTarget,
-    keys: Any,
-    size: int,
+    z: np.ndarray,
+    keys: np.ndarray,
     settings: nuts.Settings,
     num_samples: int,
     *,
@@ -64,10 +51,9 @@ def run(
     ----------
     target
         Whitened target of B problems.
-    keys
-        Random keys, shape (chains, B, 2).
-    size
-        Length D of a position.
+    z, keys
+        Where chains begin, standard normal, and their random keys: shapes (chains, B, D) and
+        (chains, B, 2).
     settings
         The sampler's.
     num_samples
@@ -88,7 +74,7 @@ def run(
         pieces, stored = checkpoint.load()
         state = stored if pieces else state
     if state is None:
-        state = nuts.start(target, keys, size, settings)
+        state = nuts.start(target, z, keys, settings)
     done = sum(len(piece.lp) for piece in pieces)
     skip = max(settings.num_warmup - (int(np.asarray(state.i).max()) - done), 0)
     total = skip + num_samples

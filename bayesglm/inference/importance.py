@@ -11,7 +11,6 @@ Craiu and Lemieux (2007), Acceleration of the multiple-try Metropolis algorithm 
 and stratified sampling.
 Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampling.
 Tierney (1994), Markov chains for exploring posterior distributions, section 2.3.
-Wilson and Hilferty (1931), The distribution of chi-square, *PNAS* 17, 684-688.
 """
 
 from __future__ import annotations
@@ -22,9 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from scipy.special import logsumexp
 
-from bayesglm._compiled import compiled, compiled_for_once
+from bayesglm._compiled import compiled
 from bayesglm._module import Module
+from bayesglm.inference.streams import Streams, normal
 from bayesglm.inference.target import AbstractTarget
 
 DEGREES_OF_FREEDOM = 20.0  # of proposals, per dimension: so that tails cost all the same
@@ -34,7 +35,7 @@ SMALLEST_VARIANCE = 0.1  # of an adapted proposal, in units of the approximation
 
 
 class Proposal(Module):
-    """Multivariate t distributions of B problems.
+    """Multivariate t distributions of B problems, on the host.
 
     Parameters
     ----------
@@ -44,56 +45,34 @@ class Proposal(Module):
         Degrees of freedom; infinite for normal distributions.
     """
 
-    center: Any
-    factor: Any
-    dof: Any
+    center: np.ndarray
+    factor: np.ndarray
+    dof: float
 
-    def draw(self, keys: Any, count: int) -> tuple[Any, Any]:
-        """Draws (count, B, D) and their log-densities (count, B), up to a constant.
-
-        With finite degrees of freedom a draw comes with its own mixing scale, which is but nearly
-        distributed as it should be: the log-density makes up for that.
-        """
+    def draw(self, streams: Streams, count: int) -> tuple[Any, Any]:
+        """Draws (count, B, D) and their log-densities (count, B), up to a constant."""
         D = self.center.shape[1]
-        normal = jax.vmap(lambda k: jax.random.normal(k, (count, D + 1)), out_axes=1)(keys)
-        normal_tails = jnp.isinf(self.dof)
-        dof = jnp.where(normal_tails, 1.0, self.dof)
-        scale, excess = _nearly_chi_square(normal[..., D], dof)
-        z = normal[..., :D] / jnp.sqrt(jnp.where(normal_tails, 1.0, scale))[..., None]
-        square = jnp.sum(z**2, axis=-1)
-        heavy = excess - 0.5 * (dof + D) * jnp.log1p(square / dof)
-        density = jnp.where(normal_tails, -0.5 * square, heavy)
-        volume = jnp.linalg.slogdet(self.factor)[1]
-        return self.center + jnp.einsum("bij,sbj->sbi", self.factor, z), density - volume
+        z = normal(streams, (count, D), axis=1)
+        if np.isfinite(self.dof):
+            scale = np.stack([stream.chisquare(self.dof, count) for stream in streams], axis=1)
+            z /= np.sqrt(scale / self.dof)[..., None]
+            density = -0.5 * (self.dof + D) * np.log1p(np.sum(z**2, axis=-1) / self.dof)
+        else:
+            density = -0.5 * np.sum(z**2, axis=-1)
+        volume = np.linalg.slogdet(self.factor)[1]
+        return self.center + np.einsum("bij,sbj->sbi", self.factor, z), density - volume
 
     def where(self, mask: np.ndarray, other: Proposal) -> Proposal:
         """Return these proposals for the problems of a mask (B,), those of ``other`` elsewhere."""
         return Proposal(
-            jnp.where(mask[:, None], self.center, other.center),
-            jnp.where(mask[:, None, None], self.factor, other.factor),
+            np.where(mask[:, None], self.center, other.center),
+            np.where(mask[:, None, None], self.factor, other.factor),
             self.dof,
         )
 
 
-def _nearly_chi_square(normal: Any, dof: Any) -> tuple[Any, Any]:
-    """Chi-square numbers over their degrees of freedom, all but exactly, from normal numbers.
-
-    Wilson and Hilferty's cube, without the rejection that takes long to compile; for 20 degrees of
-    freedom and more, where no number comes near zero.
-
-    Returns
-    -------
-    The numbers, and the log of their density over that of chi-square, up to a constant.
-    """
-    variance = 2.0 / (9.0 * dof)
-    root = jnp.abs(1.0 - variance + jnp.sqrt(variance) * normal)
-    own = -0.5 * normal**2 - 2.0 * jnp.log(root)
-    exact = (1.5 * dof - 3.0) * jnp.log(root) - 0.5 * dof * root**3
-    return root**3, own - exact
-
-
 class Weighted(Module):
-    """Proposals and the logs of their importance ratios.
+    """Proposals and the logs of their importance ratios, on the host.
 
     Parameters
     ----------
@@ -105,44 +84,61 @@ class Weighted(Module):
         Log-density of the target, shape (draws, B), up to a constant.
     """
 
-    z: Any
-    log_ratio: Any
-    lp: Any
+    z: np.ndarray
+    log_ratio: np.ndarray
+    lp: np.ndarray
 
     def where(self, mask: np.ndarray, other: Weighted) -> Weighted:
         """Return these proposals for the problems of a mask (B,), those of ``other`` elsewhere."""
         wide = lambda a: mask.reshape(1, -1, *(1,) * (a.ndim - 2))
-        return jax.tree.map(lambda own, its: jnp.where(wide(own), own, its), self, other)
+        return jax.tree.map(lambda own, its: np.where(wide(own), own, its), self, other)
 
 
 def laplace_proposal(num_problems: int, size: int, dof: float = np.inf) -> Proposal:
     """Return the approximation itself, in the coordinates that it whitens."""
     center = np.zeros((num_problems, size))
     factor = np.broadcast_to(np.eye(size), (num_problems, size, size))
-    return Proposal(center, factor, np.asarray(dof, float))
+    return Proposal(center, factor, dof)
 
 
-@compiled
 def weigh(
-    target: AbstractTarget, proposal: Proposal, keys: Any, count: int, *, mirrored: bool = False
+    target: AbstractTarget,
+    proposal: Proposal,
+    streams: Streams,
+    count: int,
+    *,
+    mirrored: bool = False,
 ) -> Weighted:
-    """Draw ``count`` proposals for every problem, with keys (B, 2), and evaluate them.
+    """Draw ``count`` proposals for every problem, each from its stream, and evaluate them.
 
     With ``mirrored``, each is followed by its mirror image, and there are twice as many.
     """
-    z, log_proposal = proposal.draw(keys, count)
-    batch = min(max(1, BATCH // z.shape[1]), count)
+    z, log_proposal = proposal.draw(streams, count)
+    batches = -(-count // max(1, BATCH // z.shape[1]))  # alike, so that one program does for all
+    fill = -count % batches
+    apart = np.pad(z, ((0, fill), (0, 0), (0, 0))).reshape(batches, -1, *z.shape[1:])
     if not mirrored:
-        lp = lax.map(target.value, z, batch_size=batch)
+        lp = np.asarray(_values(target, apart)).reshape(-1, z.shape[1])[:count]
         return Weighted(z, lp - log_proposal, lp)
     center = proposal.center
-    lp = lax.map(lambda z: target.mirrored_values(center, z), z, batch_size=batch)
-    lp = lp.reshape(2 * count, -1)
-    z = jnp.stack([z, 2 * center - z], axis=1).reshape(2 * count, *z.shape[1:])
-    return Weighted(z, lp - jnp.repeat(log_proposal, 2, axis=0), lp)
+    lp = np.asarray(_mirrored_values(target, center, apart))
+    lp = lp.reshape(-1, z.shape[1])[: 2 * count]
+    z = np.stack([z, 2 * center - z], axis=1).reshape(2 * count, *z.shape[1:])
+    return Weighted(z, lp - np.repeat(log_proposal, 2, axis=0), lp)
 
 
-@compiled_for_once
+@compiled
+def _values(target: AbstractTarget, z: Any) -> Any:
+    """Log-densities (batches, batch, B) at vectors (batches, batch, B, D)."""
+    return lax.map(jax.vmap(target.value), z)
+
+
+@compiled
+def _mirrored_values(target: AbstractTarget, center: Any, z: Any) -> Any:
+    """As `_values`, at each vector and its mirror image: shape (batches, batch, 2, B)."""
+    return lax.map(jax.vmap(lambda z: target.mirrored_values(center, z)), z)
+
+
 def adapt(weighted: Weighted, proposal: Proposal) -> Proposal:
     """Proposal with the mean and covariance that weighted draws from a standard one show.
 
@@ -151,21 +147,21 @@ def adapt(weighted: Weighted, proposal: Proposal) -> Proposal:
     to the identity, as if that had been seen `PRIOR_DRAWS` times per dimension.
     """
     S, _, D = weighted.z.shape
-    log_weight = weighted.log_ratio - jax.scipy.special.logsumexp(weighted.log_ratio, axis=0)
-    weight = jnp.exp(jnp.minimum(log_weight, -0.5 * jnp.log(S)))
-    weight = weight / jnp.sum(weight, axis=0)
-    excess = weight - 1.0 / S
-    mean = jnp.einsum("sb,sbi->bi", excess, weighted.z)
-    square = jnp.einsum("sb,sbi,sbj->bij", excess, weighted.z, weighted.z)
+    log_weight = weighted.log_ratio - logsumexp(weighted.log_ratio, axis=0)
+    weight = np.exp(np.minimum(log_weight, -0.5 * np.log(S)))
+    excess = (weight / np.sum(weight, axis=0) - 1.0 / S).T
+    z = np.swapaxes(weighted.z, 0, 1)
+    mean = np.einsum("bs,bsi->bi", excess, z)
+    square = np.swapaxes(excess[:, :, None] * z, 1, 2) @ z
     change = square - mean[:, :, None] * mean[:, None, :]
-    trust = 1.0 / (1.0 + PRIOR_DRAWS * D * jnp.sum(excess**2, axis=0))[:, None, None]
+    trust = 1.0 / (1.0 + PRIOR_DRAWS * D * np.sum(excess**2, axis=1))[:, None, None]
     return Proposal(mean, _root((1 - 2 / proposal.dof) * trust * change), proposal.dof)
 
 
-def _root(change: Any) -> Any:
+def _root(change: np.ndarray) -> np.ndarray:
     """Square roots of the identity plus changes (B, D, D), small variances raised."""
-    values, vectors = jnp.linalg.eigh(change)
-    return vectors * jnp.sqrt(jnp.maximum(1.0 + values, SMALLEST_VARIANCE))[:, None, :]
+    values, vectors = np.linalg.eigh(change)
+    return vectors * np.sqrt(np.maximum(1.0 + values, SMALLEST_VARIANCE))[:, None, :]
 
 
 def nearest_normal(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
@@ -186,22 +182,17 @@ def nearest_normal(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
     return center, np.asarray(weighted.lp) + 0.5 * np.sum((z - center) ** 2, axis=-1)
 
 
-@compiled_for_once
-def normal_draws(keys: Any, count: int, size: int) -> Any:
-    """Return standard normal draws (count, B, size) for every problem, with keys (B, 2)."""
-    return jax.vmap(lambda key: jax.random.normal(key, (count, size)), out_axes=1)(keys)
-
-
-@compiled_for_once
-def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any, Any]:
+def metropolis(
+    weighted: Weighted, streams: Streams, num_chains: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Accept or reject, in turn, a new proposal and the mirror image of the current draw.
 
     Parameters
     ----------
     weighted
         Mirrored proposals.
-    keys
-        Random keys (B, 2).
+    streams
+        Random numbers of the B problems.
     num_chains
         Chains, each of which has its own share of the proposals.
 
@@ -212,11 +203,33 @@ def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any
     """
     S, B, _ = weighted.z.shape
     pairs = S // (2 * num_chains)
-    shape = (num_chains, 2 * pairs, B)
-    apart = lambda a: a[: num_chains * 2 * pairs].reshape(*shape, *a.shape[2:])
-    ratio = jnp.moveaxis(apart(weighted.log_ratio).reshape(num_chains, pairs, 2, B), 0, 2)
-    uniform = lambda key: jax.random.uniform(key, (pairs, 2, num_chains))
-    threshold = jnp.log(jax.vmap(uniform, out_axes=3)(keys))
+    apart = lambda a: a[: num_chains * 2 * pairs].reshape(num_chains, 2 * pairs, *a.shape[1:])
+    ratio = apart(weighted.log_ratio).reshape(num_chains, pairs, 2, B)
+    shape = pairs, 2, num_chains
+    threshold = -np.stack([s.standard_exponential(shape) for s in streams], axis=3)
+    chosen = _choose(np.moveaxis(ratio, 0, 2), threshold)  # by logs of uniform numbers
+    index, accepted = (
+        np.moveaxis(np.asarray(a), 2, 0).reshape(apart(weighted.lp).shape) for a in chosen
+    )
+    z = np.take_along_axis(apart(weighted.z), index[..., None], axis=1)
+    return z, np.take_along_axis(apart(weighted.lp), index, axis=1), accepted
+
+
+@compiled
+def _choose(ratio: Any, threshold: Any) -> tuple[Any, Any]:
+    """Numbers of the proposals that chains are at, and whether they went there.
+
+    Parameters
+    ----------
+    ratio
+        Log importance ratios of pairs of mirror images, shape (pairs, 2, chains, B).
+    threshold
+        Logs of uniform random numbers, of that shape.
+
+    Returns
+    -------
+    Arrays of that shape.
+    """
 
     def step(carry, x):
         here, there, index = carry
@@ -230,14 +243,8 @@ def metropolis(weighted: Weighted, keys: Any, num_chains: int) -> tuple[Any, Any
         return (here, there, second), (jnp.stack([first, second]), jnp.stack([accept, flip]))
 
     first = ratio[0, 0], ratio[0, 1], jnp.zeros(ratio.shape[2:], int)
-    _, (index, accepted) = lax.scan(step, first, (ratio, threshold, jnp.arange(pairs)))
-    index, accepted = (
-        jnp.moveaxis(a.reshape(2 * pairs, num_chains, B), 1, 0) for a in (index, accepted)
-    )
-    take = lambda a: jnp.take_along_axis(
-        apart(a), index.reshape(*shape, *(1,) * (a.ndim - 2)), axis=1
-    )
-    return take(weighted.z), take(weighted.lp), accepted
+    _, chosen = lax.scan(step, first, (ratio, threshold, jnp.arange(len(ratio))))
+    return chosen
 
 
 def efficiency(log_ratio: Any) -> np.ndarray:

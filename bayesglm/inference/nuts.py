@@ -96,8 +96,8 @@ def _kernels(settings: Settings, D: int) -> tuple[Any, Any]:
     return start, transition
 
 
-def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
-    """States of chains before their first transition, at standard normal positions.
+def start(target: AbstractTarget, z: np.ndarray, keys: np.ndarray, settings: Settings) -> Any:
+    """States of chains before their first transition.
 
     A position where the density is zero is moved towards the center until a transition leaves it.
 
@@ -105,10 +105,8 @@ def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
     ----------
     target
         Whitened target of B problems.
-    keys
-        Random keys, shape (chains, B, 2).
-    D
-        Length of a position.
+    z, keys
+        Standard normal positions (chains, B, D), and random keys (chains, B, 2).
     settings
         The sampler's.
 
@@ -116,20 +114,20 @@ def start(target: AbstractTarget, keys: Any, D: int, settings: Settings) -> Any:
     -------
     NumPyro's states, their arrays of shape (chains, B, ...).
     """
-    radius = np.ones(keys.shape[:2])
+    radius = np.ones((*z.shape[:2], 1))
     for smaller in SMALLER_RADII:
-        state = place(keys, jnp.asarray(radius), D, settings)
+        state = place(radius * z, keys, settings)
         _, first = advance(target, state, jnp.asarray(1), settings)
-        stuck = np.asarray(first.lp[0]) < -0.5 * UNKNOWN_ENERGY
+        stuck = np.asarray(first.lp[0])[..., None] < -0.5 * UNKNOWN_ENERGY
         if not stuck.any():
             return state
         radius = np.where(stuck, smaller, radius)
-    return place(keys, jnp.asarray(radius), D, settings)
+    return place(radius * z, keys, settings)
 
 
 @compiled
-def place(keys: Any, radius: Any, D: int, settings: Settings) -> Any:
-    """States at normal positions with these standard deviations, shape (chains, B).
+def place(z: Any, keys: Any, settings: Settings) -> Any:
+    """States at positions (chains, B, D), with random keys (chains, B, 2).
 
     Nothing is evaluated: the gradient is that of the standard normal distribution which a whitened
     target resembles, and the energy so high that the first transition, which belongs to warm-up,
@@ -137,22 +135,19 @@ def place(keys: Any, radius: Any, D: int, settings: Settings) -> Any:
     """
     from numpyro.infer.util import ParamInfo
 
-    begin, _ = _kernels(settings, D)
+    begin, _ = _kernels(settings, z.shape[-1])
 
-    def one(key, radius):
-        where, move = jax.random.split(key)
-        z = radius * jax.random.normal(where, (D,))
+    def one(z, key):
         info = ParamInfo(z, jnp.asarray(UNKNOWN_ENERGY, z.dtype), z)  # the type it keeps
-        return begin(info, model_args=(None, 1), rng_key=move)
+        return begin(info, model_args=(None, 1), rng_key=key)
 
-    states = jax.vmap(one)(keys.reshape(-1, *keys.shape[2:]), radius.ravel())
-    return jax.tree.map(lambda a: a.reshape(*radius.shape, *a.shape[1:]), states)
+    states = jax.vmap(one)(*(a.reshape(-1, a.shape[-1]) for a in (z, keys)))
+    return jax.tree.map(lambda a: a.reshape(*z.shape[:2], *a.shape[1:]), states)
 
 
-def structure(keys: Any, D: int, settings: Settings) -> Any:
+def structure(z: np.ndarray, keys: np.ndarray, settings: Settings) -> Any:
     """Tree structure of a state."""
-    radius = jnp.ones(keys.shape[:2])
-    return jax.tree.structure(jax.eval_shape(lambda k, r: place(k, r, D, settings), keys, radius))
+    return jax.tree.structure(jax.eval_shape(lambda *at: place(*at, settings), z, keys))
 
 
 @compiled

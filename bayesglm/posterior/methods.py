@@ -11,6 +11,7 @@ import numpy as np
 
 from bayesglm.inference import chains, importance, laplace, nuts, variational
 from bayesglm.inference.checkpoint import Checkpoint
+from bayesglm.inference.streams import Streams, normal, random_keys, streams
 from bayesglm.posterior import exact
 from bayesglm.posterior.build import Posterior
 from bayesglm.posterior.draws import Draws, Options
@@ -69,9 +70,11 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
     around = around or approximation(posterior)
     settings = _nuts_settings(posterior.density.prior, options)
     D = first.shape[1]
-    keys = chains.random_keys(options.seed, options.num_chains, posterior.problems)
+    own = streams(options.seed, options.num_chains, posterior.problems)
+    z = np.stack([normal(chain, (D,), axis=0) for chain in own])
+    keys = np.stack([random_keys(chain) for chain in own])
     white = around.whiten(target)
-    structure = nuts.structure(keys, D, settings)
+    structure = nuts.structure(z, keys, settings)
     state = options.state and jax.tree.unflatten(structure, options.state)
     checkpoint = None
     if options.checkpoint is not None:
@@ -81,8 +84,8 @@ def sample_nuts(posterior: Posterior, options: Options, around: Any = None) -> D
     with options.progress(skipped, options.num_samples) as bar:
         result = chains.run(
             white,
+            z,
             keys,
-            D,
             settings,
             options.num_samples,
             state=state,
@@ -134,10 +137,10 @@ def sample_laplace(posterior: Posterior, options: Options) -> Draws:
     around = approximation(posterior)
     count = options.num_samples * options.num_chains
     proposal = importance.laplace_proposal(*first.shape)
-    (keys,) = chains.random_keys(options.seed, 1, posterior.problems)
-    weighted = importance.weigh(around.whiten(target), proposal, keys, count)
+    (own,) = streams(options.seed, 1, posterior.problems)
+    weighted = importance.weigh(around.whiten(target), proposal, own, count)
     log_weight, k = importance.pareto_smooth(weighted.log_ratio)
-    z, stats = np.asarray(weighted.z), {"lp": np.asarray(weighted.lp)}
+    z, stats = weighted.z, {"lp": weighted.lp}
     if options.resample:
         rng = np.random.default_rng(options.seed)
         index = importance.systematic_resample(log_weight, rng)
@@ -162,33 +165,33 @@ class _Proposals:
 
     around: laplace.Gaussian
     start: importance.Proposal
-    keys: np.ndarray
-    weigh: Callable[[importance.Proposal, Any], importance.Weighted]
+    streams: list[Streams]
+    weigh: Callable[[importance.Proposal, Streams], importance.Weighted]
     first: importance.Weighted
 
 
 def _proposals(posterior: Posterior, options: Options, around: laplace.Gaussian) -> _Proposals:
     white = around.whiten(posterior.target)
     B, D = posterior.first.shape
-    keys = chains.random_keys(options.seed, options.num_chains + 2, posterior.problems)
+    own = streams(options.seed, options.num_chains + 2, posterior.problems)
     pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
-    weigh = lambda proposal, keys: importance.weigh(white, proposal, keys, pairs, mirrored=True)
+    weigh = lambda proposal, own: importance.weigh(white, proposal, own, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
-    return _Proposals(around, start, keys, weigh, weigh(start, keys[0]))
+    return _Proposals(around, start, own, weigh, weigh(start, own[0]))
 
 
 def _independent(posterior: Posterior, options: Options, proposals: _Proposals) -> Draws:
-    start, first, keys = proposals.start, proposals.first, proposals.keys
+    start, first, own = proposals.start, proposals.first, proposals.streams
     fits = importance.efficiency(first.log_ratio) > CLOSE_FIT
     if fits.all():  # then they are what the first chain chooses from
-        parts = [first, *(proposals.weigh(start, key) for key in keys[3:])]
+        parts = [first, *(proposals.weigh(start, chain) for chain in own[3:])]
     else:
         proposal = start.where(fits, importance.adapt(first, start))
-        parts = [proposals.weigh(proposal, key) for key in keys[2:]]
+        parts = [proposals.weigh(proposal, chain) for chain in own[2:]]
         parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
-    drawn = importance.metropolis(weighted, keys[1], options.num_chains)
-    z, lp, accepted = (np.asarray(a)[:, -options.num_samples :] for a in drawn)
+    drawn = importance.metropolis(weighted, own[1], options.num_chains)
+    z, lp, accepted = (a[:, -options.num_samples :] for a in drawn)
     _, k = importance.pareto_smooth(weighted.log_ratio)
     theta = proposals.around.theta(z)
     return Draws(
@@ -214,7 +217,7 @@ def _normal(posterior: Posterior, options: Options, proposals: _Proposals) -> Dr
     if k.max() > LARGEST_K:
         return None
     apart = lambda a: a.reshape(options.num_chains, options.num_samples, *a.shape[1:])
-    z = np.asarray(importance.normal_draws(proposals.keys[1], count, center.shape[1]))
+    z = normal(proposals.streams[1], (count, center.shape[1]), axis=1)
     lp = log_ratio.mean(axis=0) - 0.5 * np.sum(z**2, axis=-1)  # but for the part neglected
     theta = apart(proposals.around.theta(center + z))
     return Draws(
