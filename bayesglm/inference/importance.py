@@ -25,6 +25,7 @@ from scipy.special import logsumexp
 
 from bayesglm._compiled import compiled
 from bayesglm._module import Module
+from bayesglm.inference.laplace import times
 from bayesglm.inference.streams import Streams, normal
 from bayesglm.inference.target import AbstractTarget
 
@@ -60,7 +61,7 @@ class Proposal(Module):
         else:
             density = -0.5 * np.sum(z**2, axis=-1)
         volume = np.linalg.slogdet(self.factor)[1]
-        return self.center + np.einsum("bij,sbj->sbi", self.factor, z), density - volume
+        return self.center + times(self.factor, z), density - volume
 
     def where(self, mask: np.ndarray, other: Proposal) -> Proposal:
         """Return these proposals for the problems of a mask (B,), those of ``other`` elsewhere."""

@@ -19,6 +19,7 @@ import numpy as np
 from bayesglm._compiled import compiled
 from bayesglm._module import Module
 from bayesglm.glm.log_posterior import LogPosterior
+from bayesglm.inference.laplace import times
 
 GRID = 401  # values of the log dispersion
 REACH = 24.0  # of the first table, to either side of the start
@@ -147,6 +148,6 @@ def sample(density: LogPosterior, start: Any, rng: np.random.Generator, count: i
     log_scale = np.stack(list(map(np.interp, uniform.T, cumulative.T, grid.T)), axis=-1)
     mean, precision = map(np.asarray, conditional.given(log_scale))
     coordinates = mean + rng.standard_normal(mean.shape) / np.sqrt(precision)
-    moved = np.einsum("kij,nkj->nki", conditional.back, coordinates)
+    moved = times(np.asarray(conditional.back), coordinates)
     main = np.asarray(start)[:, : density.num_main] + moved
     return np.concatenate([main, log_scale[:, :, None]], axis=2)
