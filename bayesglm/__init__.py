@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesglm import regularizer as regularizer
     from bayesglm import simulation as simulation
     from bayesglm import solvers as solvers
+    from bayesglm._compiled import keep_compiled as keep_compiled
     from bayesglm.exceptions import ConvergenceWarning as ConvergenceWarning
     from bayesglm.exceptions import DataWarning as DataWarning
     from bayesglm.exceptions import ModelFileError as ModelFileError
@@ -56,6 +57,7 @@ _HOMES = {
     "ClassifierPopulationGLM": "glm",
     "Prior": "regularizer",
     "compare": "model_comparison",
+    "keep_compiled": "_compiled",
     "save": "io",
     "load": "io",
     "load_model": "io",

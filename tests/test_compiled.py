@@ -1,9 +1,14 @@
 """Programs for small data are compiled quickly, those for large data thoroughly."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
 
+import bayesglm
 from bayesglm import _compiled
 
 SMALL, LARGE = np.arange(5.0), np.arange(2.0 + _compiled.LARGE_BYTES // 8)
@@ -82,3 +87,44 @@ def test_float64_and_float32_are_different_programs():
     for dtype in (np.float32, np.float64):
         with jax.enable_x64(True):
             assert program(SMALL.astype(dtype)).dtype == dtype
+
+
+# Several parameters of a distribution, and two distributions, which the sampler passes on.
+SAMPLE = """
+import sys
+import numpy as np
+import numpyro.distributions as dist
+import bayesglm
+
+bayesglm.keep_compiled(sys.argv[1] + "/before")
+bayesglm.GLM("Gaussian").fit(np.arange(9.0)[:, None], np.arange(9.0) ** 2)
+bayesglm.keep_compiled(sys.argv[1])
+X = np.linspace(-1.0, 1.0, 40).reshape(20, 2) ** [1, 2]
+model = bayesglm.GLM("Gamma", regularizer=bayesglm.Prior(dist.StudentT(4.0, 0.0, 1.0)))
+how = {"num_samples": 5, "num_warmup": 5, "random_state": 0, "progress_bar": False}
+tree = model.sample(X, np.exp(X[:, 0]), method="nuts", scale_prior=dist.Gamma(2.0, 3.0), **how)
+print(float(tree["posterior"]["coef"].sum()))
+"""
+
+
+def test_another_process_finds_what_was_compiled(tmp_path):
+    """Whatever the hashes of names, by which NumPyro orders the parameters of distributions."""
+    kept, printed = [], []
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SAMPLE, str(tmp_path / "made" / "too")],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        printed.append(done.stdout)
+        kept.append({path.name for path in (tmp_path / "made" / "too").glob("*-cache")})
+    assert len(kept[0]) > 10
+    assert kept[0] == kept[1] == kept[2]
+    assert printed[0] == printed[1] == printed[2]
+
+
+def test_programs_are_kept_in_a_folder():
+    with pytest.raises(TypeError, match="`folder` must be a path; got 3"):
+        bayesglm.keep_compiled(3)

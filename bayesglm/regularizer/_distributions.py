@@ -5,6 +5,7 @@ NumPyro is imported inside functions only, and only once a distribution is at ha
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -158,7 +159,9 @@ def with_array_parameters(distribution: Any) -> Any:
     """Copy of the distribution for use under `jax.jit`: every parameter a floating-point array.
 
     Another value of a parameter then compiles nothing. NumPyro's own checks of arguments are off
-    in the copy: they cost a device transfer per call, and have been made.
+    in the copy: they cost a device transfer per call, and have been made. Parameters come in the
+    order of their names: NumPyro's is that of a set, which differs from one process to the next,
+    so that none would find again a program that JAX has stored.
     """
 
     def as_floats(leaf: Any) -> Any:
@@ -170,8 +173,18 @@ def with_array_parameters(distribution: Any) -> Any:
     while todo:
         part = todo.pop()
         part._validate_args = False
+        part.__class__ = _in_order(type(part))
         todo += _inner(part)
     return copy
+
+
+@cache
+def _in_order(kind: type) -> type:
+    """Return a class of distributions, its parameters in the order of their names."""
+    names = tuple(sorted(kind.gather_pytree_data_fields()))
+    if names == kind.gather_pytree_data_fields():
+        return kind
+    return type(kind.__name__, (kind,), {"gather_pytree_data_fields": staticmethod(lambda: names)})
 
 
 def as_array(value: Any) -> np.ndarray:

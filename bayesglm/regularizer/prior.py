@@ -271,7 +271,7 @@ def _is_multivariate_normal(distribution: Any) -> bool:
     """Whether the mode under a quadratic is a linear system."""
     from numpyro import distributions as dist
 
-    return type(distribution) is dist.MultivariateNormal
+    return isinstance(distribution, dist.MultivariateNormal)
 
 
 def _has_prox(distribution: Any) -> bool:
