@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 LARGE_BYTES = 2**23  # of arguments; a program for more is worth all optimisation
@@ -89,6 +90,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.block_until_ready(found)  # before the next, which has as much to hold
 
     return call
+
+
+def in_batches(function: Callable[[Any], Any], rows: Any, largest: int) -> Any:
+    """`jax.vmap` over the rows of an array, at most ``largest`` of them at once.
+
+    Batches are alike, the last filled up: for what is left over, `jax.lax.map` compiles the
+    function once more.
+    """
+    batches = -(-len(rows) // largest)
+    fill = [(0, -len(rows) % batches)] + [(0, 0)] * (rows.ndim - 1)
+    apart = jnp.pad(rows, fill, mode="edge").reshape(batches, -1, *rows.shape[1:])
+    found = jax.lax.map(jax.vmap(function), apart)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: len(rows)], found)
 
 
 def keep_compiled(folder: str | os.PathLike[str]) -> None:

@@ -220,13 +220,14 @@ def _alternate(solved, model, params, run):
     Their Fisher information is zero across, so few rounds do. A prior of its own scale weighs
     against N / kappa rows, with kappa from the dispersion.
     """
-    scale = model.loss.likelihood.scale
+    scale, same = model.loss.likelihood.scale, solved is model
     for _ in range(MOST_ROUNDS):
         params, *_ = run(solved, params)
         new = _next_scale(solved, params, scale)
         moved = np.abs(np.log(np.asarray(new)) - np.log(np.asarray(scale))).max()
         scale = new
-        solved, model = (m.with_scale(scale) for m in (solved, model))
+        solved = solved.with_scale(scale)
+        model = solved if same else model.with_scale(scale)
         if moved < SCALE_TOLERANCE:
             break
     return solved, model, run(solved, params)

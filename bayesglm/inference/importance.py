@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 from scipy.special import logsumexp
 
-from bayesglm._compiled import compiled
+from bayesglm._compiled import compiled, in_batches
 from bayesglm._module import Module
 from bayesglm.inference.laplace import times
 from bayesglm.inference.streams import Streams, normal
@@ -115,29 +115,26 @@ def weigh(
     With ``mirrored``, each is followed by its mirror image, and there are twice as many.
     """
     z, log_proposal = proposal.draw(streams, count)
-    batches = -(-count // max(1, BATCH // z.shape[1]))  # alike, so that one program does for all
-    fill = -count % batches
-    apart = np.pad(z, ((0, fill), (0, 0), (0, 0))).reshape(batches, -1, *z.shape[1:])
     if not mirrored:
-        lp = np.asarray(_values(target, apart)).reshape(-1, z.shape[1])[:count]
+        lp = np.asarray(_values(target, z))
         return Weighted(z, lp - log_proposal, lp)
     center = proposal.center
-    lp = np.asarray(_mirrored_values(target, center, apart))
-    lp = lp.reshape(-1, z.shape[1])[: 2 * count]
+    lp = np.asarray(_mirrored_values(target, center, z)).reshape(2 * count, -1)
     z = np.stack([z, 2 * center - z], axis=1).reshape(2 * count, *z.shape[1:])
     return Weighted(z, lp - np.repeat(log_proposal, 2, axis=0), lp)
 
 
 @compiled
 def _values(target: AbstractTarget, z: Any) -> Any:
-    """Log-densities (batches, batch, B) at vectors (batches, batch, B, D)."""
-    return lax.map(jax.vmap(target.value), z)
+    """Log-densities (draws, B) at vectors (draws, B, D)."""
+    return in_batches(target.value, z, max(1, BATCH // z.shape[1]))
 
 
 @compiled
 def _mirrored_values(target: AbstractTarget, center: Any, z: Any) -> Any:
-    """As `_values`, at each vector and its mirror image: shape (batches, batch, 2, B)."""
-    return lax.map(jax.vmap(lambda z: target.mirrored_values(center, z)), z)
+    """As `_values`, at each vector and its mirror image: shape (draws, 2, B)."""
+    pair = lambda z: target.mirrored_values(center, z)
+    return in_batches(pair, z, max(1, BATCH // z.shape[1]))
 
 
 def adapt(weighted: Weighted, proposal: Proposal) -> Proposal:

@@ -8,10 +8,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.custom_batching import custom_vmap
 
-from bayesglm._compiled import compiled
+from bayesglm._compiled import compiled, in_batches
 from bayesglm._module import Module
 
 HESSIAN_COLUMNS = 16  # found in one pass over the data
@@ -56,7 +55,7 @@ def columns_of_hessian(target: AbstractTarget, theta: Any) -> Any:
         return gradient - target.kinked_gradient(t) if kinked else gradient
 
     along = lambda v: jax.jvp(smooth, (theta,), (jnp.broadcast_to(v, theta.shape),))[1]
-    columns = -jnp.moveaxis(lax.map(along, basis, batch_size=HESSIAN_COLUMNS), 0, -1)
+    columns = -jnp.moveaxis(in_batches(along, basis, HESSIAN_COLUMNS), 0, -1)
     if kinked:
         size = jnp.abs(jnp.diagonal(columns, axis1=-2, axis2=-1))
         width = 1.0 / jnp.sqrt(jnp.maximum(size, SMALLEST_PRECISION))
@@ -66,7 +65,7 @@ def columns_of_hessian(target: AbstractTarget, theta: Any) -> Any:
             change = target.kinked_gradient(theta + step) - target.kinked_gradient(theta - step)
             return change / (2 * jnp.sum(step, axis=1, keepdims=True))
 
-        columns -= jnp.moveaxis(lax.map(bend, basis, batch_size=HESSIAN_COLUMNS), 0, -1)
+        columns -= jnp.moveaxis(in_batches(bend, basis, HESSIAN_COLUMNS), 0, -1)
     return 0.5 * (columns + jnp.swapaxes(columns, -1, -2))
 
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesglm._compiled import compiled
+from bayesglm._compiled import compiled, in_batches
 from bayesglm._module import Module
 from bayesglm.glm.log_posterior import LogPosterior
 from bayesglm.inference.laplace import times
@@ -104,7 +103,7 @@ def _log_marginal(
         mean, precision = conditional.given(log_scale)
         return value + 0.5 * jnp.sum(precision * mean**2 - jnp.log(precision), axis=-1)
 
-    return jax.lax.map(at, log_scale, batch_size=16)
+    return in_batches(at, log_scale, 16)
 
 
 def _grid(density, conditional, start) -> tuple[np.ndarray, np.ndarray]:
