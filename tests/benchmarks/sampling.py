@@ -134,24 +134,29 @@ def timed(name, n, p, repeat):
 
 
 def in_new_process(name, n, p, repeat):
-    """`timed` where nothing has been compiled; imports are not counted.
+    """`timed` where nothing has been compiled; imports are not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        return in_process_with(folder, name, n, p, repeat)
 
-    PyTensor keeps what it compiles in a folder, and here begins with an empty one.
+
+def in_process_with(folder, name, n, p, repeat, keep=""):
+    """`timed` in a process whose PyTensor finds in a folder what it has compiled before.
+
+    With ``keep``, the name of another folder, JAX does so too.
     """
     bambi = "import bambi, pandas;" if name.startswith("bambi") else ""
     program = (
         f"import jax, numpyro, bayesglm; from bayesglm import GLM, PopulationGLM; GLM;{bambi}"
-        f"from {__name__} import timed;"
+        f"from {__name__} import timed; {keep!r} and bayesglm.keep_compiled({keep!r});"
         f"print(*(v for row in timed({name!r}, {n}, {p}, {repeat}) for v in row))"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"PYTENSOR_FLAGS": f"base_compiledir={folder}"},
-        )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTENSOR_FLAGS": f"base_compiledir={folder}"},
+    )
     return np.array(done.stdout.split()[-3 * repeat :], float).reshape(repeat, 3)
 
 
@@ -173,6 +178,20 @@ def cold_and_warm(n, p):
             f"{name:16s}{cold:12.0f}{warm:9.0f}{ratio[0]:11.1f}{ratio[1]:11.1f}{steps:7.1f}"
         )
     return lines
+
+
+def stored(n, p):
+    """First calls of a new process that finds all programs as another one has left them."""
+    rates = {}
+    for name in (
+        "auto",
+        "bayesglm",
+        *(["bambi-nutpie"] if importlib.util.find_spec("bambi") else []),
+    ):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            for _ in range(2):
+                rates[name] = in_process_with(one, name, n, p, 1, keep=other)[0, 0]
+    return [f"{name:16s}{rate:12.0f} ESS/s" for name, rate in rates.items()]
 
 
 def uncentred():
@@ -244,6 +263,7 @@ CASES = (
         "Poisson, N=2,000 p=20: cold 8x NumPyro's NUTS, 2x its dense one; warm 3x cold",
         partial(cold_and_warm, 2000, 20),
     ),
+    Figure("stored", "the same in a new process, all programs stored", partial(stored, 2000, 20)),
     Figure("uncentred", "logistic, N=3,000 p=5, mean 100 sd: at most 10 steps", uncentred),
     Figure(
         "importance",
