@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import optimize, stats
 
-from bayesglm import PopulationGLM
+from bayesglm import GLM, PopulationGLM
 from bayesglm.inference.importance import (
     Proposal,
     Weighted,
@@ -47,6 +47,21 @@ def test_a_response_is_drawn_alike_whatever_its_neighbours_need():
     np.testing.assert_allclose(
         coef(Y.astype(float))[..., :1], coef(Y[:, :1]), rtol=1e-10, atol=1e-12
     )
+
+
+@pytest.mark.filterwarnings("ignore::bayesglm.exceptions.SamplingWarning")  # of so few draws
+@pytest.mark.parametrize("share", [0.5, 0.05])  # proposals fit, or have to be adapted
+def test_a_chain_is_drawn_alike_however_many_there_are(share):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), (rng.random(60) < share).astype(float)
+    settings = {"method": "importance", "num_samples": 50, "random_state": 1, "progress_bar": False}
+
+    def coef(num_chains):
+        model = GLM("Poisson", regularizer=dist.Normal(0.0, 3.0))
+        tree = model.sample(X, y, num_chains=num_chains, **settings)
+        return np.asarray(tree["posterior"]["coef"])
+
+    np.testing.assert_array_equal(coef(2), coef(4)[:2])
 
 
 def test_efficiency_is_the_share_of_effective_draws():

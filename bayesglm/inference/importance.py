@@ -181,18 +181,16 @@ def nearest_normal(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
 
 
 def metropolis(
-    weighted: Weighted, streams: Streams, num_chains: int
+    weighted: Weighted, decisions: list[Streams]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Accept or reject, in turn, a new proposal and the mirror image of the current draw.
 
     Parameters
     ----------
     weighted
-        Mirrored proposals.
-    streams
-        Random numbers of the B problems.
-    num_chains
-        Chains, each of which has its own share of the proposals.
+        Mirrored proposals, of which each chain has its own share.
+    decisions
+        Random numbers of each chain.
 
     Returns
     -------
@@ -200,12 +198,13 @@ def metropolis(
     (chains, draws, B).
     """
     S, B, _ = weighted.z.shape
+    num_chains = len(decisions)
     pairs = S // (2 * num_chains)
     apart = lambda a: a[: num_chains * 2 * pairs].reshape(num_chains, 2 * pairs, *a.shape[1:])
     ratio = apart(weighted.log_ratio).reshape(num_chains, pairs, 2, B)
-    shape = pairs, 2, num_chains
-    threshold = -np.stack([s.standard_exponential(shape) for s in streams], axis=3)
-    chosen = _choose(np.moveaxis(ratio, 0, 2), threshold)  # by logs of uniform numbers
+    of_chain = lambda streams: [one.standard_exponential((pairs, 2)) for one in streams]
+    threshold = -np.array(list(map(of_chain, decisions)))  # logs of uniform numbers
+    chosen = _choose(np.moveaxis(ratio, 0, 2), np.moveaxis(threshold, (0, 1), (2, 3)))
     index, accepted = (
         np.moveaxis(np.asarray(a), 2, 0).reshape(apart(weighted.lp).shape) for a in chosen
     )

@@ -161,7 +161,10 @@ def sample_importance(posterior: Posterior, options: Options) -> Draws:
 
 @dataclass(frozen=True)
 class _Proposals:
-    """A first batch of proposals around Laplace's approximation, and the means to more."""
+    """A first batch of proposals around Laplace's approximation, and the means to more.
+
+    Random numbers are those of the first batch, then of each chain's proposals and decisions.
+    """
 
     around: laplace.Gaussian
     start: importance.Proposal
@@ -173,7 +176,7 @@ class _Proposals:
 def _proposals(posterior: Posterior, options: Options, around: laplace.Gaussian) -> _Proposals:
     white = around.whiten(posterior.target)
     B, D = posterior.first.shape
-    own = streams(options.seed, options.num_chains + 2, posterior.problems)
+    own = streams(options.seed, 1 + 2 * options.num_chains, posterior.problems)
     pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
     weigh = lambda proposal, own: importance.weigh(white, proposal, own, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
@@ -181,16 +184,17 @@ def _proposals(posterior: Posterior, options: Options, around: laplace.Gaussian)
 
 
 def _independent(posterior: Posterior, options: Options, proposals: _Proposals) -> Draws:
-    start, first, own = proposals.start, proposals.first, proposals.streams
+    start, first = proposals.start, proposals.first
+    proposing, deciding = proposals.streams[1::2], proposals.streams[2::2]
     fits = importance.efficiency(first.log_ratio) > CLOSE_FIT
     if fits.all():  # then they are what the first chain chooses from
-        parts = [first, *(proposals.weigh(start, chain) for chain in own[3:])]
+        parts = [first, *(proposals.weigh(start, chain) for chain in proposing[1:])]
     else:
         proposal = start.where(fits, importance.adapt(first, start))
-        parts = [proposals.weigh(proposal, chain) for chain in own[2:]]
+        parts = [proposals.weigh(proposal, chain) for chain in proposing]
         parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
-    drawn = importance.metropolis(weighted, own[1], options.num_chains)
+    drawn = importance.metropolis(weighted, deciding)
     z, lp, accepted = (a[:, -options.num_samples :] for a in drawn)
     _, k = importance.pareto_smooth(weighted.log_ratio)
     theta = proposals.around.theta(z)
