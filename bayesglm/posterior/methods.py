@@ -163,12 +163,13 @@ def sample_importance(posterior: Posterior, options: Options) -> Draws:
 class _Proposals:
     """A first batch of proposals around Laplace's approximation, and the means to more.
 
-    Random numbers are those of the first batch, then of each chain's proposals and decisions.
+    Chains have random numbers for their proposals, and others for their decisions.
     """
 
     around: laplace.Gaussian
     start: importance.Proposal
-    streams: list[Streams]
+    proposing: list[Streams]
+    deciding: list[Streams]
     weigh: Callable[[importance.Proposal, Streams], importance.Weighted]
     first: importance.Weighted
 
@@ -176,25 +177,24 @@ class _Proposals:
 def _proposals(posterior: Posterior, options: Options, around: laplace.Gaussian) -> _Proposals:
     white = around.whiten(posterior.target)
     B, D = posterior.first.shape
-    own = streams(options.seed, 1 + 2 * options.num_chains, posterior.problems)
+    ahead, *own = streams(options.seed, 1 + 2 * options.num_chains, posterior.problems)
     pairs = -(-(options.num_samples + BURN_IN) // 2)  # of a chain, and that adapt the proposal
     weigh = lambda proposal, own: importance.weigh(white, proposal, own, pairs, mirrored=True)
     start = importance.laplace_proposal(B, D, importance.DEGREES_OF_FREEDOM * D)
-    return _Proposals(around, start, own, weigh, weigh(start, own[0]))
+    return _Proposals(around, start, own[::2], own[1::2], weigh, weigh(start, ahead))
 
 
 def _independent(posterior: Posterior, options: Options, proposals: _Proposals) -> Draws:
-    start, first = proposals.start, proposals.first
-    proposing, deciding = proposals.streams[1::2], proposals.streams[2::2]
+    start, first, own = proposals.start, proposals.first, proposals.proposing
     fits = importance.efficiency(first.log_ratio) > CLOSE_FIT
     if fits.all():  # then they are what the first chain chooses from
-        parts = [first, *(proposals.weigh(start, chain) for chain in proposing[1:])]
+        parts = [first, *(proposals.weigh(start, chain) for chain in own[1:])]
     else:
         proposal = start.where(fits, importance.adapt(first, start))
-        parts = [proposals.weigh(proposal, chain) for chain in proposing]
+        parts = [proposals.weigh(proposal, chain) for chain in own]
         parts[0] = first.where(fits, parts[0])
     weighted = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
-    drawn = importance.metropolis(weighted, deciding)
+    drawn = importance.metropolis(weighted, proposals.deciding)
     z, lp, accepted = (a[:, -options.num_samples :] for a in drawn)
     _, k = importance.pareto_smooth(weighted.log_ratio)
     theta = proposals.around.theta(z)
@@ -221,7 +221,7 @@ def _normal(posterior: Posterior, options: Options, proposals: _Proposals) -> Dr
     if k.max() > LARGEST_K:
         return None
     apart = lambda a: a.reshape(options.num_chains, options.num_samples, *a.shape[1:])
-    z = normal(proposals.streams[1], (count, center.shape[1]), axis=1)
+    z = normal(proposals.proposing[0], (count, center.shape[1]), axis=1)
     lp = log_ratio.mean(axis=0) - 0.5 * np.sum(z**2, axis=-1)  # but for the part neglected
     theta = apart(proposals.around.theta(center + z))
     return Draws(
