@@ -110,7 +110,7 @@ print(float(tree["posterior"]["coef"].sum()))
 def test_another_process_finds_what_was_compiled(tmp_path):
     """Whatever the hashes of names, by which NumPyro orders the parameters of distributions."""
     kept, printed = [], []
-    for seed in ("1", "2", "3"):
+    for seed in ("1", "2", "6"):  # which put location and scale, shape and rate, in either order
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", SAMPLE, str(tmp_path / "made" / "too")],
             env=os.environ | {"PYTHONHASHSEED": seed},

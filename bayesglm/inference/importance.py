@@ -174,10 +174,9 @@ def nearest_normal(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
     -------
     The means (B, D), and the logs (draws, B) of the target's density over theirs.
     """
-    z, log_ratio = np.asarray(weighted.z), np.asarray(weighted.log_ratio)
-    weight = np.exp(log_ratio - log_ratio.max(axis=0))
-    center = np.einsum("sb,sbi->bi", weight / weight.sum(axis=0), z)
-    return center, np.asarray(weighted.lp) + 0.5 * np.sum((z - center) ** 2, axis=-1)
+    weight = np.exp(weighted.log_ratio - weighted.log_ratio.max(axis=0))
+    center = np.einsum("sb,sbi->bi", weight / weight.sum(axis=0), weighted.z)
+    return center, weighted.lp + 0.5 * np.sum((weighted.z - center) ** 2, axis=-1)
 
 
 def metropolis(

@@ -44,8 +44,10 @@ def coefficient_prior(
     penalty = model.penalty.penalty.with_rows(jnp.ones(model.num_rows.shape))
     if not isinstance(regularizer, Shrinkage):
         bounds, penalty = bounds_of(penalty, movable.shape), without_held(penalty, movable)
-        scaled = None if strength is None else scaled_by_strength(penalty, movable.shape)
-        return PenaltyPrior(penalty, strength, bounds, scaled)
+        if strength is None:
+            return PenaltyPrior(penalty, None, bounds)
+        scaled = scaled_by_strength(penalty, movable.shape)
+        return PenaltyPrior(penalty, with_array_parameters(strength), bounds, scaled)
     likelihood = model.loss.likelihood
     gaussian = type(likelihood.observations).__name__ == "GaussianObservations"
     by_dispersion = gaussian and likelihood.link.__name__ == "identity"
@@ -117,4 +119,4 @@ def dispersion_prior(observations: Any, data: Data, given: Any = None) -> ScaleP
         return None
     if given is None:
         return default_scale_prior(observations, *data.response_moments)
-    return ScalePrior(given)
+    return ScalePrior(with_array_parameters(given))

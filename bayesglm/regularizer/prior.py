@@ -244,7 +244,8 @@ def _autoscaled_intercept(
     columns = [column.reshape(-1, *(1,) * (len(shape.internal) - 2)) for column in columns]
     loc, spread = (jnp.broadcast_to(c, shape.internal[1:]).reshape(user_shape) for c in columns)
     distribution = dist.Normal(loc, jnp.maximum(AUTOSCALE * spread, 1e-12))
-    return InterceptPenalty(distribution, num_rows, user_shape, intercept_centered=True)
+    arrays = with_array_parameters(distribution)
+    return InterceptPenalty(arrays, num_rows, user_shape, intercept_centered=True)
 
 
 def _per_response(value: Any, shape: CoefShape) -> Any:
